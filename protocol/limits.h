@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every cap on what a peer can make us hold, with its reason and what happens at the cap.
+ * Nothing else lives here. Sizes are bytes, times are microseconds, unless the name says otherwise.
+ */
+
+/* gcc's <limits.h> looks for the system's one along the quote path too, and finds this file on its way: pass it on.
+ * (A guard and not `#pragma once`, which would stop that.) */
+#ifdef _GCC_NEXT_LIMITS_H
+#include_next <limits.h>
+#endif
+
+#ifndef MR_LIMITS_H
+#define MR_LIMITS_H
+
+#include <glib.h>
+
+#define MR_USEC_PER_MSEC G_GINT64_CONSTANT (1000)
+#define MR_USEC_PER_SEC G_GINT64_CONSTANT (1000000)
+
+/* --- JSON --- */
+
+/* Deepest nesting of arrays and objects. Tool schemas reach about 20; beyond the cap the text is refused. */
+#define MR_LIMIT_JSON_DEPTH 256
+
+/* --- HTTP intake --- */
+
+/* Request line and header fields together. Claude Code sends about 2 KiB; above the cap 431. */
+#define MR_LIMIT_HEAD_BYTES (32 * 1024)
+
+/* Header fields in one head; above the cap 431. */
+#define MR_LIMIT_HEAD_FIELDS 100
+
+/* A request body. Long contexts with images reach tens of MiB; above the cap 413, unread. */
+#define MR_LIMIT_REQUEST_BODY_BYTES (64 * 1024 * 1024)
+
+/* What is read and thrown away after a 413, so that the client sees the answer and not a reset. */
+#define MR_LIMIT_DRAIN_BYTES (1024 * 1024)
+#define MR_LIMIT_DRAIN_USEC (2 * MR_USEC_PER_SEC)
+
+/* From the first byte of a head (or the accept) to its end; then 408 and close (slowloris). */
+#define MR_LIMIT_HEAD_USEC (15 * MR_USEC_PER_SEC)
+
+/* A kept-alive connection without a request; then closed. */
+#define MR_LIMIT_IDLE_USEC (60 * MR_USEC_PER_SEC)
+
+/* Slowest average rate of a request body, after the grace; below it 408 and close. */
+#define MR_LIMIT_BODY_BYTES_PER_SEC 1024
+#define MR_LIMIT_BODY_GRACE_USEC (15 * MR_USEC_PER_SEC)
+
+/* Pending connections in the kernel before accept. */
+#define MR_LIMIT_BACKLOG 4096
+
+/* How long accepting rests after EMFILE, ENFILE, ENOBUFS or ENOMEM. */
+#define MR_LIMIT_ACCEPT_BACKOFF_USEC (100 * MR_USEC_PER_MSEC)
+
+/* Connections accepted in one turn, so that a connect flood starves nobody. */
+#define MR_LIMIT_ACCEPTS_PER_TURN 64
+
+/* --- Connections --- */
+
+/* Read from one socket in one turn, so that no socket starves another. */
+#define MR_LIMIT_TURN_BYTES (64 * 1024)
+
+/* What one client may leave unread in the relay; beyond it that one response is ended with an error. */
+#define MR_LIMIT_CLIENT_UNSENT_BYTES (8 * 1024 * 1024)
+
+/* Kernel's share of unsent data (TCP_NOTSENT_LOWAT), else 3-4 MB hide from back-pressure. */
+#define MR_LIMIT_NOTSENT_LOWAT_BYTES (16 * 1024)
+
+/* --- Worker link --- */
+
+/* One WebSocket message: a 64 MiB body, escaped. Above the cap the link is closed with 1009. */
+#define MR_LIMIT_MESSAGE_BYTES (128 * 1024 * 1024)
+
+/* Strings in one list of a message (models, warnings); beyond the cap a protocol error. Far above what any peer means:
+ * it only keeps a message of empty strings from growing to ten times its size. */
+#define MR_LIMIT_MESSAGE_LIST 4096
+
+/* Header fields in one message; beyond the cap a protocol error. Looking for repeated names costs their square. */
+#define MR_LIMIT_MESSAGE_HEADERS 512
+
+/* Before registration nothing larger than a register with 256 names of 256 bytes is due. */
+#define MR_LIMIT_REGISTER_BYTES (256 * 1024)
+
+/* Frames handled for one link in one turn. */
+#define MR_LIMIT_TURN_MESSAGES 256
+
+/* Waiting to be sent on one link; at the cap the link is closed, because its peer does not read. */
+#define MR_LIMIT_LINK_UNSENT_BYTES (256 * 1024 * 1024)
+
+/* From our close frame to the peer's; then the socket is closed. */
+#define MR_LIMIT_CLOSE_USEC (2 * MR_USEC_PER_SEC)
+
+/* From the upgrade to a valid register; then 1002. */
+#define MR_LIMIT_REGISTER_USEC (10 * MR_USEC_PER_SEC)
+
+/* A worker's models, and one name; the rest is dropped with a warning. */
+#define MR_LIMIT_MODELS 256
+#define MR_LIMIT_MODEL_NAME_BYTES 256
+
+/* A worker's name; cut on a character boundary with a warning. */
+#define MR_LIMIT_WORKER_NAME_BYTES 128
+
+/* Requests a worker may take at once; lowered with a warning. */
+#define MR_LIMIT_MAX_CONCURRENT 4096
+
+/* After a cancel a worker has this long to say that the request is over; then its slot is freed. */
+#define MR_LIMIT_CANCEL_GRACE_USEC (5 * MR_USEC_PER_SEC)
+
+/* A link on which nothing came for this long is dead, seen from the worker. */
+#define MR_LIMIT_WORKER_SILENCE_USEC (90 * MR_USEC_PER_SEC)
+
+/* Model names that were seen once and now wait in the queue (contract C6); the oldest is forgotten. */
+#define MR_LIMIT_SEEN_MODELS 4096
+
+/* Addresses whose failed authentications are remembered; the oldest is forgotten. */
+#define MR_LIMIT_AUTH_PEERS 10000
+
+/* --- Backend --- */
+
+/* A buffered (not streamed) answer in the worker; above the cap response_too_large. */
+#define MR_LIMIT_RESPONSE_BODY_BYTES (64 * 1024 * 1024)
+
+/* An event held back while looking for its usage; a larger one passes uncounted. */
+#define MR_LIMIT_USAGE_EVENT_BYTES (1024 * 1024)
+
+/* Idle connections kept to one backend, and for how long (llama-server closes after 5 s). */
+#define MR_LIMIT_BACKEND_IDLE 64
+#define MR_LIMIT_BACKEND_IDLE_USEC (4 * MR_USEC_PER_SEC)
+
+/* Backend connect. */
+#define MR_LIMIT_CONNECT_USEC (10 * MR_USEC_PER_SEC)
+
+/* A backend's list of models or properties (a chat template is in it); a longer one counts as no answer. */
+#define MR_LIMIT_DISCOVERY_BYTES (1024 * 1024)
+
+/* Waiting to be sent on one link of a worker: above the first no more is read from its backends, until the second. */
+#define MR_LIMIT_WORKER_HIGH_BYTES (4 * 1024 * 1024)
+#define MR_LIMIT_WORKER_LOW_BYTES (1024 * 1024)
+
+#endif
