@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One request's data and state. See job.h.
+ */
+#include "job.h"
+
+#include "headers.h"
+#include "response.h"
+
+#define BIT(state) (1u << MR_JOB_##state)
+
+static const struct {
+  const char *name;
+  guint next; /* set of legal successors */
+} states[MR_JOB_N_STATES] = {
+  [MR_JOB_RECEIVED] = { "received", BIT (QUEUED) | BIT (FAILED) | BIT (CANCELLED) },
+  [MR_JOB_QUEUED] = { "queued", BIT (DISPATCHED) | BIT (FAILED) | BIT (CANCELLED) },
+  [MR_JOB_DISPATCHED] = { "dispatched",
+                          BIT (QUEUED) | BIT (STREAMING) | BIT (DONE) | BIT (FAILED) | BIT (CANCELLED) },
+  [MR_JOB_STREAMING] = { "streaming", BIT (DONE) | BIT (FAILED) | BIT (CANCELLED) },
+  [MR_JOB_DONE] = { "done", 0 },
+  [MR_JOB_FAILED] = { "failed", 0 },
+  [MR_JOB_CANCELLED] = { "cancelled", 0 },
+};
+
+MrJob *
+mr_job_new (MrRelay *relay, MrAdmission *admission)
+{
+  MrJob *job = g_new0 (MrJob, 1);
+
+  job->relay = relay;
+  job->id = g_uuid_string_random ();
+  job->admission = *admission;
+  *admission = (MrAdmission){ 0 };
+  job->queue_link.data = job;
+  return job;
+}
+
+void
+mr_job_free (MrJob *job)
+{
+  if (job == NULL)
+    return;
+  mr_timer_clear (&job->timer);
+  mr_response_free (job->response);
+  mr_admission_clear (&job->admission);
+  mr_headers_free (job->headers);
+  g_clear_pointer (&job->body, g_bytes_unref);
+  g_free (job->endpoint_path);
+  g_free (job->client_request_id);
+  g_free (job->id);
+  g_free (job);
+}
+
+gboolean
+mr_job_state_can_become (MrJobState from, MrJobState to)
+{
+  return (states[from].next & (1u << to)) != 0;
+}
+
+gboolean
+mr_job_set_state (MrJob *job, MrJobState state)
+{
+  if (!mr_job_state_can_become (job->state, state)) {
+    g_critical ("request %s: no way from %s to %s", job->id, states[job->state].name, states[state].name);
+    return FALSE;
+  }
+  job->state = state;
+  return TRUE;
+}
+
+gboolean
+mr_job_is_over (const MrJob *job)
+{
+  return states[job->state].next == 0;
+}
+
+const char *
+mr_job_state_name (MrJobState state)
+{
+  return states[state].name;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a client sees: head, chunks, errors in the shape of its API, and endings that cannot be mistaken (contract A5,
+ * D1-D4). Writes straight to the client's connection; every byte of a turn leaves in one send.
+ *
+ *   IDLE --send--> OVER       IDLE --begin--> STREAMING --end | fail--> OVER       IDLE --fail--> OVER
+ */
+#pragma once
+
+#include "error.h"
+#include "headers.h"
+#include "http-intake.h"
+
+typedef struct _MrResponse MrResponse;
+
+/** MrResponseGone: the client went away; the owner frees the response, in the callback or later. */
+typedef void (*MrResponseGone) (MrResponse *response, gpointer user_data);
+
+/**
+ * mr_response_new:
+ * @request: (transfer full): to be answered
+ * @api: whose error shape
+ *
+ * Returns: (transfer full): a response; once over it has given the connection back to the intake
+ */
+MrResponse *mr_response_new (MrHttpRequest *request, MrApi api);
+
+/** mr_response_free: a response that is not over closes the client's connection at once. */
+void mr_response_free (MrResponse *response);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrResponse, mr_response_free)
+
+/** mr_response_get_request: (transfer none) (nullable): the request; %NULL once over. */
+const MrHttpRequest *mr_response_get_request (MrResponse *response);
+
+/**
+ * mr_response_take_request:
+ * @response: (transfer full): freed here; nothing may have been sent
+ *
+ * Returns: (transfer full): the request with its connection, for an upgrade
+ */
+MrHttpRequest *mr_response_take_request (MrResponse *response);
+
+/** mr_response_get_fields: (transfer none): header fields of ours for any answer; they replace a backend's of that name. */
+MrHeaders *mr_response_get_fields (MrResponse *response);
+
+/** mr_response_set_request_id: goes into `x-request-id` and Anthropic error bodies. */
+void mr_response_set_request_id (MrResponse *response, const char *request_id);
+
+/** mr_response_watch: from now on @gone is called when the client goes away (contract E1). */
+void mr_response_watch (MrResponse *response, MrResponseGone gone, gpointer user_data);
+
+/** mr_response_send: a complete answer. @headers: (nullable): the backend's, filtered here. */
+void mr_response_send (MrResponse *response, guint status, const MrHeaders *headers, const char *body, gsize length);
+
+/** mr_response_begin: the head of a streamed answer. */
+void mr_response_begin (MrResponse *response, guint status, const MrHeaders *headers);
+
+/** mr_response_chunk: bytes of a streamed answer, passed on untouched. */
+void mr_response_chunk (MrResponse *response, const char *data, gsize length);
+
+/** mr_response_end: the clean end of a streamed answer. */
+void mr_response_end (MrResponse *response);
+
+/**
+ * mr_response_fail:
+ * @code: a code of %MR_ERROR
+ * @message: a sentence for the client
+ *
+ * Before the head: an error answer. After it: an error event if the stream is one of events, and a body
+ * that is visibly cut off (contract D4).
+ */
+void mr_response_fail (MrResponse *response, MrErrorCode code, const char *message);
+
+/** mr_response_has_begun: %TRUE when the client has got a byte. */
+gboolean mr_response_has_begun (MrResponse *response);
+
+/** mr_response_get_unsent: bytes that the client has not taken. */
+gsize mr_response_get_unsent (MrResponse *response);

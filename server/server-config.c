@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of the relay's options. See server-config.h.
+ */
+#include "server-config.h"
+
+#include "auth.h"
+#include "error.h"
+
+#define DAY_SECS 86400
+#define AT(member) G_STRUCT_OFFSET (MrServerConfig, member)
+
+static const char *const unknown_models_choices[] = { "auto", "queue", "reject", NULL };
+static const char *const log_level_choices[] = { "trace", "debug", "info", "warn", "error", NULL };
+
+static const MrOption options[] = {
+  { .name = "listen", .environment = "LISTEN_ADDR", .type = MR_OPTION_STRV, .offset = AT (listen),
+    .default_value = "127.0.0.1:8080", .argument = "ADDRESS",
+    .help = "Where clients and workers connect: HOST:PORT, [IPv6]:PORT or unix:PATH. May be given several times." },
+  { .name = "worker-secret", .environment = "WORKER_SECRET", .type = MR_OPTION_STRING, .offset = AT (worker_secret),
+    .argument = "SECRET", .secret = TRUE, .help = "What workers must present. Required." },
+  { .name = "provider", .environment = "PROVIDER_NAME", .type = MR_OPTION_STRING, .offset = AT (provider),
+    .default_value = "local", .argument = "NAME", .help = "Name of the provider that workers join." },
+  { .name = "max-queue-len", .environment = "MAX_QUEUE_LEN", .type = MR_OPTION_UINT, .offset = AT (max_queue_len),
+    .default_value = "100", .argument = "N", .max = G_MAXINT,
+    .help = "Requests that may wait for a worker; 0 for no bound." },
+  { .name = "queue-timeout", .environment = "QUEUE_TIMEOUT_SECS", .type = MR_OPTION_SECONDS,
+    .offset = AT (queue_timeout_us), .default_value = "30", .argument = "SECONDS", .max = DAY_SECS,
+    .help = "How long a request may wait for a worker." },
+  { .name = "request-timeout", .environment = "REQUEST_TIMEOUT_SECS", .type = MR_OPTION_SECONDS,
+    .offset = AT (request_timeout_us), .default_value = "300", .argument = "SECONDS", .max = DAY_SECS,
+    .help = "Time for a complete answer; for a stream, the longest silence. 0 for no limit." },
+  { .name = "drain-timeout", .environment = "DRAIN_TIMEOUT_SECS", .type = MR_OPTION_SECONDS,
+    .offset = AT (drain_timeout_us), .default_value = "30", .argument = "SECONDS", .max = DAY_SECS,
+    .help = "How long running requests may go on after SIGTERM." },
+  { .name = "heartbeat-interval", .environment = "HEARTBEAT_INTERVAL", .type = MR_OPTION_SECONDS,
+    .offset = AT (heartbeat_us), .default_value = "15", .argument = "SECONDS", .max = DAY_SECS,
+    .help = "A worker that was silent for so long is pinged; 0 for never." },
+  { .name = "pong-timeout", .environment = "PONG_TIMEOUT", .type = MR_OPTION_SECONDS, .offset = AT (pong_timeout_us),
+    .default_value = "45", .argument = "SECONDS", .max = DAY_SECS,
+    .help = "A worker that was silent for so long is given up; 0 for never." },
+  { .name = "max-requeue-count", .environment = "MAX_REQUEUE_COUNT", .type = MR_OPTION_UINT,
+    .offset = AT (max_requeue_count), .default_value = "3", .argument = "N", .max = 1000,
+    .help = "How often a request may go to another worker after its worker was lost." },
+  { .name = "max-request-size", .environment = "MAX_REQUEST_SIZE", .type = MR_OPTION_BYTES,
+    .offset = AT (max_request_bytes), .default_value = "64M", .argument = "BYTES", .min = 1024, .max = 64 << 20,
+    .help = "Largest request body; K, M and G are understood." },
+  { .name = "max-response-size", .environment = "MAX_RESPONSE_SIZE", .type = MR_OPTION_BYTES,
+    .offset = AT (max_response_bytes), .default_value = "10G", .argument = "BYTES", .min = 1,
+    .help = "An answer that grows beyond it is ended with an error." },
+  { .name = "unknown-models", .environment = "UNKNOWN_MODELS", .type = MR_OPTION_CHOICE, .offset = AT (unknown_models),
+    .default_value = "auto", .argument = "POLICY", .choices = unknown_models_choices,
+    .help = "A model that no worker serves: queue lets the request wait, reject answers 404, auto answers 404 only if "
+            "workers are connected and none of them, or of those before, has ever listed it." },
+  { .name = "cors-origin", .environment = "CORS_ORIGIN", .type = MR_OPTION_STRV, .offset = AT (cors_origins),
+    .default_value = "*", .argument = "ORIGIN",
+    .help = "Web pages that may call the client API from a browser, as https://example.org; * for all. May be given "
+            "several times." },
+  { .name = "trusted-proxy", .environment = "TRUSTED_PROXY", .type = MR_OPTION_STRV, .offset = AT (trusted_proxies),
+    .default_value = "127.0.0.0/8,::1", .argument = "NETWORK",
+    .help = "Whose Forwarded and X-Forwarded-For headers are believed. May be given several times." },
+  { .name = "worker-header", .environment = "WORKER_HEADER", .type = MR_OPTION_BOOL, .offset = AT (worker_header),
+    .default_value = "true", .argument = "BOOL",
+    .help = "Whether answers name their worker in x-modelrelay-worker." },
+  { .name = "log-level", .environment = "LOG_LEVEL", .type = MR_OPTION_CHOICE, .offset = AT (log_level),
+    .default_value = "info", .argument = "LEVEL", .choices = log_level_choices,
+    .help = "trace, debug, info, warn or error." },
+  { .name = NULL },
+};
+
+static const MrProgram program = {
+  .name = "modelrelay-server",
+  .summary = "The relay: takes OpenAI and Anthropic requests over HTTP and passes them to connected workers.",
+  .config_group = "server",
+  .options = options,
+};
+
+const MrProgram *
+mr_server_program (void)
+{
+  return &program;
+}
+
+gboolean
+mr_server_config_check (const MrServerConfig *config, GError **error)
+{
+  g_autoptr (GPtrArray) proxies = mr_auth_parse_proxies ((const char *const *) config->trusted_proxies, error);
+
+  if (proxies == NULL)
+    return FALSE;
+  if (config->worker_secret == NULL || config->worker_secret[0] == '\0') {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
+                         "--worker-secret is required: give it in the environment as WORKER_SECRET, in a file with "
+                         "--worker-secret-file, or in the config file");
+    return FALSE;
+  }
+  if (config->pong_timeout_us > 0 && config->heartbeat_us > 0 && config->pong_timeout_us <= config->heartbeat_us) {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
+                         "--pong-timeout must be greater than --heartbeat-interval, or every quiet worker is given up");
+    return FALSE;
+  }
+  return TRUE;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay's options: one table, from which flags, environment, config file and --help come (options.h).
+ */
+#pragma once
+
+#include "options.h"
+
+typedef enum { MR_UNKNOWN_AUTO, MR_UNKNOWN_QUEUE, MR_UNKNOWN_REJECT } MrUnknownModels;
+
+typedef struct {
+  char **listen;
+  char *worker_secret;
+  char *provider;
+  guint max_queue_len;
+  gint64 queue_timeout_us;
+  gint64 request_timeout_us; /* 0 for none */
+  gint64 drain_timeout_us;
+  gint64 heartbeat_us;
+  gint64 pong_timeout_us;
+  guint max_requeue_count;
+  guint64 max_request_bytes;
+  guint64 max_response_bytes;
+  int unknown_models; /* MrUnknownModels */
+  char **cors_origins;
+  char **trusted_proxies;
+  gboolean worker_header;
+  int log_level; /* MrLogLevel */
+} MrServerConfig;
+
+/** mr_server_program: (transfer none): the table, for mr_options_parse(). */
+const MrProgram *mr_server_program (void);
+
+/**
+ * mr_server_config_check:
+ *
+ * What a single row cannot check.
+ *
+ * Returns: %FALSE with %MR_ERROR_CONFIG
+ */
+gboolean mr_server_config_check (const MrServerConfig *config, GError **error);

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Composition, routes and drain. See server.h.
+ */
+#include "server.h"
+
+#include "client-api.h"
+#include "cors.h"
+#include "http-intake.h"
+#include "limits.h"
+#include "log.h"
+#include "relay.h"
+#include "response.h"
+#include "worker-gate.h"
+
+#include <string.h>
+
+/* How long the last answers may take to leave after a drain, and how often that is looked at. */
+#define FAREWELL_USEC (5 * MR_USEC_PER_SEC)
+#define FAREWELL_STEP_USEC (5 * MR_USEC_PER_MSEC)
+
+struct _MrServer {
+  MrReactor *reactor;           /* Borrowed */
+  const MrServerConfig *config; /* Borrowed */
+  MrHttpIntake *intake;
+  MrRelay *relay;
+  MrWorkerGate *gate;
+  gint64 start_us;
+  gboolean draining;
+  MrServerDrained drained;
+  gpointer drained_data;
+  gint64 farewell_us;
+  MrTimer farewell;
+};
+
+typedef void (*RouteFunc) (MrServer *server, MrResponse *response);
+
+typedef struct {
+  const char *path; /* ends with '/' when everything below it is meant */
+  const char *methods;
+  gboolean inference; /* an upgrade is answered with 404, on which Codex falls back to POST */
+  RouteFunc func;
+} Route;
+
+/* --- answers of our own --- */
+
+static void
+send_json (MrResponse *response, guint status, const char *json)
+{
+  MrHeaders *fields = mr_response_get_fields (response);
+
+  mr_headers_set (fields, "content-type", "application/json");
+  mr_headers_set (fields, "x-content-type-options", "nosniff");
+  mr_response_send (response, status, NULL, json, strlen (json));
+  mr_response_free (response);
+}
+
+static void
+fail (MrResponse *response, MrErrorCode code, const char *message)
+{
+  mr_response_fail (response, code, message);
+  mr_response_free (response);
+}
+
+static void
+on_health (MrServer *server, MrResponse *response)
+{
+  gint64 uptime = (mr_reactor_now (server->reactor) - server->start_us) / MR_USEC_PER_SEC;
+  g_autofree char *json = mr_client_api_health (
+      server->draining ? "draining" : "ok", mr_worker_registry_get_length (mr_relay_get_registry (server->relay)),
+      mr_relay_get_queue_depth (server->relay), uptime);
+
+  send_json (response, server->draining ? 503 : 200, json);
+}
+
+static gboolean
+wants_anthropic (MrResponse *response)
+{
+  return mr_http_request_header (mr_response_get_request (response), "anthropic-version") != NULL;
+}
+
+static MrModelEntry
+model_entry (MrServer *server, const char *id)
+{
+  return (MrModelEntry){ id, mr_worker_registry_get_first_seen (mr_relay_get_registry (server->relay), id) };
+}
+
+static void
+on_models (MrServer *server, MrResponse *response)
+{
+  g_auto (GStrv) names = mr_worker_registry_dup_models (mr_relay_get_registry (server->relay));
+  gsize n = g_strv_length (names);
+  g_autofree MrModelEntry *entries = g_new0 (MrModelEntry, n + 1);
+  g_autofree char *json = NULL;
+
+  for (gsize i = 0; i < n; i++)
+    entries[i] = model_entry (server, names[i]);
+  json = mr_client_api_models (entries, n, wants_anthropic (response));
+  send_json (response, 200, json);
+}
+
+static void
+on_model (MrServer *server, MrResponse *response)
+{
+  g_auto (GStrv) names = mr_worker_registry_dup_models (mr_relay_get_registry (server->relay));
+  const char *path = mr_response_get_request (response)->path;
+  g_autofree char *id = g_uri_unescape_string (path + strlen ("/v1/models/"), NULL);
+  g_autofree char *json = NULL;
+  MrModelEntry entry;
+
+  if (id == NULL || !g_strv_contains ((const char *const *) names, id)) {
+    fail (response, MR_ERROR_MODEL_NOT_FOUND, "There is no such model; GET /v1/models lists those that there are.");
+    return;
+  }
+  entry = model_entry (server, id);
+  json = mr_client_api_model (&entry, wants_anthropic (response));
+  send_json (response, 200, json);
+}
+
+static void
+on_worker_connect (MrServer *server, MrResponse *response)
+{
+  mr_worker_gate_take (server->gate, response);
+}
+
+static void
+on_inference (MrServer *server, MrResponse *response)
+{
+  mr_relay_take_request (server->relay, response);
+}
+
+/* --- routes --- */
+
+/* The first that matches counts. */
+static const Route routes[] = {
+  { "/health", "GET, HEAD, OPTIONS", FALSE, on_health },
+  { "/v1/models", "GET, HEAD, OPTIONS", FALSE, on_models },
+  { "/v1/models/", "GET, HEAD, OPTIONS", FALSE, on_model },
+  { MR_WORKER_CONNECT_PATH, "GET", FALSE, on_worker_connect },
+  { "/v1/chat/completions", "POST, OPTIONS", TRUE, on_inference },
+  { "/v1/completions", "POST, OPTIONS", TRUE, on_inference },
+  { "/v1/responses", "POST, OPTIONS", TRUE, on_inference },
+  { "/v1/messages", "POST, OPTIONS", TRUE, on_inference },
+  { "/v1/messages/count_tokens", "POST, OPTIONS", TRUE, on_inference },
+  { "/v1/embeddings", "POST, OPTIONS", TRUE, on_inference },
+  { "/v1/rerank", "POST, OPTIONS", TRUE, on_inference },
+};
+
+/* Any other POST below /v1/ whose body names a model (contract A1); other methods do not know the path. */
+static const Route other_inference = { "/v1/", "POST, OPTIONS", TRUE, on_inference };
+
+static gboolean
+matches (const Route *route, const char *path)
+{
+  gsize length = strlen (route->path);
+
+  if (route->path[length - 1] == '/')
+    return strncmp (path, route->path, length) == 0 && path[length] != '\0';
+  return strcmp (path, route->path) == 0;
+}
+
+static gboolean
+allows (const Route *route, const char *method)
+{
+  g_auto (GStrv) methods = g_strsplit (route->methods, ", ", -1);
+
+  return g_strv_contains ((const char *const *) methods, method);
+}
+
+static const Route *
+find_route (const MrHttpRequest *request)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (routes); i++)
+    if (matches (&routes[i], request->path))
+      return &routes[i];
+  if (matches (&other_inference, request->path) && allows (&other_inference, request->method))
+    return &other_inference;
+  return NULL;
+}
+
+static void
+on_options (MrServer *server, MrResponse *response, const Route *route)
+{
+  const MrHttpRequest *request = mr_response_get_request (response);
+  MrHeaders *fields = mr_response_get_fields (response);
+
+  mr_headers_set (fields, "allow", route->methods);
+  if (mr_http_request_header (request, "access-control-request-method") != NULL)
+    mr_cors_apply_preflight ((const char *const *) server->config->cors_origins,
+                             mr_http_request_header (request, "origin"), route->methods,
+                             mr_http_request_header (request, "access-control-request-headers"), fields);
+  mr_response_send (response, 204, NULL, NULL, 0);
+  mr_response_free (response);
+}
+
+static void
+on_request (MrHttpRequest *request, gpointer user_data)
+{
+  MrServer *server = user_data;
+  const Route *route = find_route (request);
+  MrResponse *response = mr_response_new (request, mr_api_for_path (request->path));
+  MrHeaders *fields = mr_response_get_fields (response);
+
+  mr_cors_apply ((const char *const *) server->config->cors_origins, mr_http_request_header (request, "origin"), fields);
+  if (route == NULL || (route->inference && mr_http_request_header (request, "upgrade") != NULL)) {
+    fail (response, MR_ERROR_NOT_FOUND, "There is nothing at this path.");
+  } else if (!allows (route, request->method)) {
+    mr_headers_set (fields, "allow", route->methods);
+    fail (response, MR_ERROR_METHOD_NOT_ALLOWED, "This path does not know the method; the Allow header lists those it does.");
+  } else if (g_str_equal (request->method, "OPTIONS")) {
+    on_options (server, response, route);
+  } else {
+    route->func (server, response);
+  }
+}
+
+/* --- drain --- */
+
+static void
+on_farewell (MrTimer *timer)
+{
+  MrServer *server = MR_OWNER_OF (timer, MrServer, farewell);
+  gint64 now = mr_reactor_now (server->reactor);
+
+  if (mr_reactor_get_lingering (server->reactor) > 0 && now < server->farewell_us)
+    mr_timer_set (timer, now + FAREWELL_STEP_USEC);
+  else
+    server->drained (server->drained_data);
+}
+
+static void
+on_relay_idle (MrRelay *relay, gpointer user_data)
+{
+  MrServer *server = user_data;
+
+  mr_http_intake_finish (server->intake);
+  server->farewell_us = mr_reactor_now (server->reactor) + FAREWELL_USEC;
+  mr_timer_set (&server->farewell, mr_reactor_now (server->reactor));
+}
+
+void
+mr_server_drain (MrServer *server, MrServerDrained drained, gpointer user_data)
+{
+  if (server->draining)
+    return;
+  mr_log (MR_LOG_INFO, "graceful shutdown", NULL);
+  server->draining = TRUE;
+  server->drained = drained;
+  server->drained_data = user_data;
+  mr_http_intake_stop (server->intake);
+  mr_relay_drain (server->relay, on_relay_idle, server);
+}
+
+/* --- the server itself --- */
+
+MrServer *
+mr_server_new (MrReactor *reactor, const MrServerConfig *config)
+{
+  MrServer *server = g_new0 (MrServer, 1);
+
+  server->reactor = reactor;
+  server->config = config;
+  server->start_us = mr_reactor_now (reactor);
+  server->relay = mr_relay_new (reactor, config);
+  server->gate = mr_worker_gate_new (reactor, server->relay, config);
+  server->intake = mr_http_intake_new (reactor, on_request, server);
+  mr_http_intake_set_max_body (server->intake, config->max_request_bytes);
+  mr_timer_init (&server->farewell, reactor, on_farewell);
+  return server;
+}
+
+void
+mr_server_free (MrServer *server)
+{
+  if (server == NULL)
+    return;
+  mr_timer_clear (&server->farewell);
+  mr_relay_free (server->relay);
+  mr_worker_gate_free (server->gate);
+  mr_http_intake_free (server->intake);
+  g_free (server);
+}
+
+gboolean
+mr_server_start (MrServer *server, GError **error)
+{
+  g_auto (GStrv) addresses = NULL;
+
+  for (char **address = server->config->listen; *address != NULL; address++)
+    if (!mr_http_intake_listen (server->intake, *address, error))
+      return FALSE;
+  addresses = mr_http_intake_get_addresses (server->intake);
+  for (char **address = addresses; *address != NULL; address++)
+    mr_log (MR_LOG_INFO, "listening", "address", *address, NULL);
+  return TRUE;
+}

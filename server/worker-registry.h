@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers that are registered, and the models that were ever seen. Holds no link: sessions are the relay's.
+ */
+#pragma once
+
+#include "worker-session.h"
+
+typedef struct _MrWorkerRegistry MrWorkerRegistry;
+
+MrWorkerRegistry *mr_worker_registry_new (void);
+void mr_worker_registry_free (MrWorkerRegistry *registry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrWorkerRegistry, mr_worker_registry_free)
+
+/** mr_worker_registry_add: @session is borrowed until mr_worker_registry_remove(). */
+void mr_worker_registry_add (MrWorkerRegistry *registry, MrWorkerSession *session);
+void mr_worker_registry_remove (MrWorkerRegistry *registry, MrWorkerSession *session);
+
+/** mr_worker_registry_note_models: remembers the models that @session lists now (contract C6). */
+void mr_worker_registry_note_models (MrWorkerRegistry *registry, MrWorkerSession *session);
+
+guint mr_worker_registry_get_length (MrWorkerRegistry *registry);
+MrWorkerSession *mr_worker_registry_index (MrWorkerRegistry *registry, guint i);
+
+/** mr_worker_registry_can_take: somebody has a free slot for @model now. */
+gboolean mr_worker_registry_can_take (MrWorkerRegistry *registry, const char *model);
+
+/** mr_worker_registry_choose: (transfer none) (nullable): who takes a request for @model; counts as its assignment. */
+MrWorkerSession *mr_worker_registry_choose (MrWorkerRegistry *registry, const char *model);
+
+/** mr_worker_registry_serves: somebody lists @model or "*", busy or not. */
+gboolean mr_worker_registry_serves (MrWorkerRegistry *registry, const char *model);
+
+/** mr_worker_registry_has_seen: some worker listed @model at some time. */
+gboolean mr_worker_registry_has_seen (MrWorkerRegistry *registry, const char *model);
+
+/** mr_worker_registry_dup_models: (transfer full): names that are routable now, sorted, each once, without "*". */
+char **mr_worker_registry_dup_models (MrWorkerRegistry *registry);
+
+/** mr_worker_registry_get_first_seen: seconds since 1970 when @model was first listed; 0 if never. */
+gint64 mr_worker_registry_get_first_seen (MrWorkerRegistry *registry, const char *model);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connected worker: its registration, its slots, and the requests that it has. Carries out what relay.c decides.
+ *
+ *   CONNECTED (register due) -> REGISTERED -> [draining] -> link over
+ *
+ * A slot is held from the dispatch until the worker has said that the request is over, also after a cancel; a worker that says
+ * nothing after a cancel loses the slot's ghost after a grace (%MR_LIMIT_CANCEL_GRACE_USEC).
+ */
+#pragma once
+
+#include "dispatch.h"
+#include "job.h"
+#include "link.h"
+
+typedef struct {
+  /* The worker may get requests now; its register_ack is on its way. */
+  void (*registered) (MrWorkerSession *session, gpointer data);
+
+  /* Its models, its load or its slots changed: somebody who waits may have a place now. */
+  void (*changed) (MrWorkerSession *session, gpointer data);
+
+  /* Words about a running request. The job's slot is free already in `completed` and `failed`. */
+  void (*started) (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data);
+  void (*chunk) (MrWorkerSession *session, MrJob *job, MrSpan payload, gpointer data);
+  void (*completed) (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data);
+  void (*failed) (MrWorkerSession *session, MrJob *job, MrErrorCode code, gpointer data);
+
+  /* The link broke under a running request. */
+  void (*job_lost) (MrWorkerSession *session, MrJob *job, gpointer data);
+
+  /* The link is over and every job_lost was called; the owner frees the session. */
+  void (*closed) (MrWorkerSession *session, gpointer data);
+} MrWorkerSessionEvents;
+
+/** MrWorkerSettings: what the relay's configuration says of links. */
+typedef struct {
+  gint64 heartbeat_us;
+  gint64 pong_timeout_us;
+} MrWorkerSettings;
+
+struct _MrWorkerSession {
+  MrLink *link; /* Owned */
+  MrReactor *reactor;
+  char *id;
+  char *name;    /* NULL until registered */
+  char **models; /* what was acknowledged, in its order */
+  gboolean registered;
+  MrExtensions extensions;
+  MrDispatchWorker dispatch;
+  GHashTable *slots; /* Owned Slot by request id */
+  MrTimer deadline;  /* of the register, then of a drain */
+  const MrWorkerSessionEvents *events;
+  gpointer data;
+};
+
+/**
+ * mr_worker_session_new:
+ * @connection: (transfer full): upgraded and authenticated
+ */
+MrWorkerSession *mr_worker_session_new (MrConnection *connection, const MrWorkerSettings *settings,
+                                        const MrWorkerSessionEvents *events, gpointer data);
+
+/** mr_worker_session_free: drops the link at once; jobs are not told. */
+void mr_worker_session_free (MrWorkerSession *session);
+
+/** mr_worker_session_send: gives @job a slot and sends it. */
+void mr_worker_session_send (MrWorkerSession *session, MrJob *job);
+
+/**
+ * mr_worker_session_cancel:
+ * @reason: a word of the protocol: `client_disconnect`, `timeout`, `server_shutdown`
+ *
+ * The job is no longer the session's; its slot stays until the worker says that the request is over.
+ */
+void mr_worker_session_cancel (MrWorkerSession *session, MrJob *job, const char *reason);
+
+/**
+ * mr_worker_session_drain:
+ * @timeout_us: after so long what is left is failed and the link closed
+ *
+ * No new requests; closes with 1000 when the last one has ended.
+ */
+void mr_worker_session_drain (MrWorkerSession *session, gint64 timeout_us);
