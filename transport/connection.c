@@ -408,6 +408,7 @@ go_on_finishing (MrConnection *connection)
   if (!connection->ended && !connection->sent_end && mr_connection_get_unsent (connection) == 0) {
     connection->sent_end = TRUE;
     (void) shutdown (connection->fd, SHUT_WR);
+    mr_timer_set (&connection->timer, mr_reactor_now (connection->reactor) + MR_LIMIT_DRAIN_USEC);
   }
   while (!connection->ended && connection->dropped_bytes < MR_LIMIT_DRAIN_BYTES &&
          (n = mr_connection_read (connection, scratch, sizeof scratch)) > 0)

@@ -102,7 +102,7 @@ void mr_connection_close (MrConnection *connection);
  * @patience_us: after so long without any progress the socket is closed with whatever is left
  *
  * The owner is done: sends what is queued, shuts down the sending side, reads and drops what the peer still sends (at most
- * %MR_LIMIT_DRAIN_BYTES) so that no reset eats our last words, and closes. Keeps itself alive, counted by
+ * %MR_LIMIT_DRAIN_BYTES and %MR_LIMIT_DRAIN_USEC) so that no reset eats our last words, and closes. Keeps itself alive, counted by
  * mr_reactor_get_lingering(); no callback follows.
  */
 void mr_connection_finish (MrConnection *connection, gint64 patience_us);

@@ -426,6 +426,7 @@ test_chunked_closes (void)
       stream, "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"));
   expect_answer (stream, 200, "POST /c 5");
   g_assert_true (mrt_stream_wait_end (stream, MRT_WAIT_MS));
+  mrt_stream_free (g_steal_pointer (&stream));
   host_stop (&host);
 }
 
