@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One relay: the state machine of relay-link.h and the messages of a session. Which models there are, what they
+ * cost and when to stop is in the context; back-off is backoff.h's arithmetic.
+ */
+#include "relay-link.h"
+
+#include "backoff.h"
+#include "error.h"
+#include "exchange.h"
+#include "limits.h"
+#include "link-connect.h"
+#include "log.h"
+
+#include <string.h>
+
+#define OUR_EXTENSIONS (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START)
+
+struct _MrRelayLink {
+  MrWorkerContext *context; /* Borrowed: outlives us */
+  const MrRelayLinkEvents *events;
+  gpointer data;
+  char *url; /* Owned */
+  GUri *uri; /* Owned */
+
+  MrRelayState state;
+  char *status; /* Owned */
+  gboolean failed;
+  MrTimer timer; /* WAITING: the next attempt; REGISTERING: the deadline */
+  MrBackoff backoff;
+  GCancellable *connecting; /* Owned: only while CONNECTING */
+
+  /* Of the present session. */
+  MrLink *link; /* Owned: from REGISTERING to its end */
+  MrExtensions extensions;
+  gint64 registered_us;
+  gboolean relay_draining; /* it said graceful_shutdown */
+  gboolean at_once;        /* closed to register anew: no back-off */
+  gboolean paused;         /* too much waits on the link: no backend is read */
+  GHashTable *exchanges;   /* Owned: request id (borrowed from the exchange) -> MrExchange (owned) */
+  char **told_models;      /* Owned: what the relay was told last */
+  guint told_load;
+  guint told_concurrent;
+};
+
+static const char *const state_names[MR_RELAY_N_STATES] = {
+  [MR_RELAY_STOPPED] = "stopped", [MR_RELAY_CONNECTING] = "connecting", [MR_RELAY_REGISTERING] = "registering",
+  [MR_RELAY_READY] = "ready",     [MR_RELAY_CLOSING] = "closing",       [MR_RELAY_WAITING] = "waiting",
+};
+
+#define TO(state) (1u << MR_RELAY_##state)
+
+static const guint legal_edges[MR_RELAY_N_STATES] = {
+  [MR_RELAY_STOPPED] = TO (CONNECTING),
+  [MR_RELAY_CONNECTING] = TO (REGISTERING) | TO (WAITING) | TO (STOPPED),
+  [MR_RELAY_REGISTERING] = TO (READY) | TO (CLOSING) | TO (WAITING),
+  [MR_RELAY_READY] = TO (CLOSING) | TO (WAITING) | TO (STOPPED),
+  [MR_RELAY_CLOSING] = TO (CONNECTING) | TO (WAITING) | TO (STOPPED),
+  [MR_RELAY_WAITING] = TO (CONNECTING) | TO (STOPPED),
+};
+
+#undef TO
+
+static void connect_to_relay (MrRelayLink *self);
+
+/* (transfer full status) */
+static void
+set_state (MrRelayLink *self, MrRelayState state, char *status)
+{
+  if ((legal_edges[self->state] & (1u << state)) == 0) {
+    g_critical ("relay link: %s does not lead to %s", state_names[self->state], state_names[state]);
+  }
+  mr_log (MR_LOG_DEBUG, "relay link", "url", self->url, "from", state_names[self->state], "to", state_names[state],
+          "status", status, NULL);
+  self->state = state;
+  g_free (self->status);
+  self->status = status;
+  self->events->changed (self, self->data);
+}
+
+/* --- what the relay is told --- */
+
+static void
+remember_told (MrRelayLink *self, char **models)
+{
+  g_strfreev (self->told_models);
+  self->told_models = g_strdupv (models);
+  self->told_load = self->context->load;
+}
+
+static void
+send_models (MrRelayLink *self)
+{
+  const char *const none[] = { NULL };
+  MrMessage message = { MR_MESSAGE_INIT (MODELS_UPDATE) };
+
+  message.models = (char **) (self->context->draining ? none : self->context->models);
+  message.current_load = self->context->load;
+  mr_link_send (self->link, &message);
+  remember_told (self, message.models);
+}
+
+static void
+send_register (MrRelayLink *self)
+{
+  MrWorkerContext *context = self->context;
+  const char *name = context->config->worker_name != NULL ? context->config->worker_name : g_get_host_name ();
+  g_auto (GStrv) extensions = mr_extensions_to_strv (OUR_EXTENSIONS);
+  MrMessage message = { MR_MESSAGE_INIT (REGISTER),
+                        .worker_name = (char *) name,
+                        .models = (char **) context->models,
+                        .max_concurrent = context->max_concurrent,
+                        .protocol_version = (char *) MR_PROTOCOL_VERSION,
+                        .extensions = extensions };
+
+  message.current_load = context->load;
+  mr_link_send (self->link, &message);
+  remember_told (self, message.models);
+  self->told_concurrent = context->max_concurrent;
+}
+
+static void
+send_pong (MrRelayLink *self, const MrMessage *ping)
+{
+  MrMessage message = { MR_MESSAGE_INIT (PONG) };
+
+  message.current_load = self->context->load;
+  message.timestamp_unix_ms = ping->timestamp_unix_ms;
+  mr_link_send (self->link, &message);
+  self->told_load = self->context->load;
+}
+
+static void
+close_link (MrRelayLink *self, guint16 code, const char *reason)
+{
+  mr_timer_clear (&self->timer);
+  mr_link_close (self->link, code, reason);
+  set_state (self, MR_RELAY_CLOSING, g_strdup_printf ("leaving %s: %s", self->url, reason));
+}
+
+/* The relay counts its own requests itself; it takes the larger one of its count and what it was told (contract C1). */
+static gboolean
+relay_is_up_to_date (MrRelayLink *self)
+{
+  guint believed = MAX (self->told_load, g_hash_table_size (self->exchanges));
+  return believed == self->context->load &&
+         (self->context->draining || g_strv_equal ((const char *const *) self->told_models, self->context->models));
+}
+
+void
+mr_relay_link_report (MrRelayLink *self)
+{
+  if (self->state != MR_RELAY_READY) {
+    return;
+  }
+  gboolean idle = g_hash_table_size (self->exchanges) == 0;
+  if (self->context->draining && idle) {
+    close_link (self, MR_CLOSE_NORMAL, "worker drained");
+  } else if (!self->context->draining && idle && self->told_concurrent != self->context->max_concurrent) {
+    self->at_once = TRUE; /* only a registration carries the number */
+    close_link (self, MR_CLOSE_NORMAL, "registering a new capacity");
+  } else if (!relay_is_up_to_date (self)) {
+    send_models (self);
+  }
+}
+
+/* --- requests --- */
+
+static void
+set_paused (MrRelayLink *self, gboolean paused)
+{
+  GHashTableIter iter;
+  gpointer exchange;
+
+  self->paused = paused;
+  g_hash_table_iter_init (&iter, self->exchanges);
+  while (g_hash_table_iter_next (&iter, NULL, &exchange)) {
+    mr_exchange_set_reading (exchange, !paused);
+  }
+}
+
+static void
+forget_exchange (MrRelayLink *self, MrExchange *exchange)
+{
+  g_hash_table_remove (self->exchanges, mr_exchange_get_request_id (exchange));
+  self->context->load--;
+  self->events->load_changed (self, self->data);
+}
+
+static void
+on_exchange_ended (MrExchange *exchange, gpointer data)
+{
+  MrRelayLink *self = data;
+  if (mr_exchange_failed_to_connect (exchange)) {
+    self->events->refresh (self, self->data);
+  }
+  forget_exchange (self, exchange);
+}
+
+static void
+on_exchange_congested (MrExchange *exchange, gpointer data)
+{
+  MrRelayLink *self = data;
+  if (!self->paused) {
+    set_paused (self, TRUE);
+  }
+}
+
+static const MrExchangeEvents exchange_events = { .ended = on_exchange_ended, .congested = on_exchange_congested };
+
+static void
+take_request (MrRelayLink *self, const MrMessage *request)
+{
+  const MrExchangeRoute route = { self->context->client, self->context->backend_headers, self->link, self->extensions };
+  MrExchange *exchange = mr_exchange_new (&route, request, &exchange_events, self);
+
+  g_hash_table_insert (self->exchanges, (char *) mr_exchange_get_request_id (exchange), exchange);
+  if (self->paused) {
+    mr_exchange_set_reading (exchange, FALSE);
+  }
+  self->context->load++;
+  self->events->load_changed (self, self->data);
+}
+
+static void
+refuse (MrRelayLink *self, const MrMessage *request, MrErrorCode code, const char *message)
+{
+  mr_log (MR_LOG_INFO, "request refused", "request_id", request->request_id, "model", request->model, "code",
+          mr_error_info (code)->openai_code, NULL);
+  mr_exchange_refuse (self->link, self->extensions, request->request_id, code, message);
+}
+
+/* A relay without request_errors has no word for `busy`; it counts for itself and does not send too much. */
+static void
+on_request (MrRelayLink *self, const MrMessage *request)
+{
+  MrWorkerContext *context = self->context;
+  gboolean can_say_busy = (self->extensions & MR_EXTENSION_REQUEST_ERRORS) != 0;
+
+  if (g_hash_table_contains (self->exchanges, request->request_id)) {
+    close_link (self, MR_CLOSE_PROTOCOL_ERROR, "request id is in use");
+  } else if (context->draining || self->relay_draining) {
+    refuse (self, request, MR_ERROR_DRAINING, "The worker is shutting down");
+  } else if (can_say_busy && context->load >= context->max_concurrent) {
+    refuse (self, request, MR_ERROR_BUSY, "The worker has no free slot");
+  } else if (!mr_exchange_request_is_safe (request)) {
+    refuse (self, request, MR_ERROR_INTERNAL, "The request's path or headers cannot be forwarded");
+  } else {
+    take_request (self, request);
+  }
+}
+
+static void
+on_cancel (MrRelayLink *self, const MrMessage *cancel)
+{
+  MrExchange *exchange = g_hash_table_lookup (self->exchanges, cancel->request_id);
+  if (exchange == NULL) {
+    return; /* it ended while the cancel was on its way */
+  }
+  mr_log (MR_LOG_INFO, "cancelled", "request_id", cancel->request_id, "reason", cancel->reason, NULL);
+  mr_exchange_cancel (exchange);
+  forget_exchange (self, exchange);
+}
+
+/* --- the session --- */
+
+static void
+on_register_ack (MrRelayLink *self, const MrMessage *ack)
+{
+  if (ack->protocol_version != NULL && !g_str_equal (ack->protocol_version, MR_PROTOCOL_VERSION)) {
+    close_link (self, MR_CLOSE_PROTOCOL_ERROR, "the relay speaks another version of the protocol");
+    return;
+  }
+  for (char **warning = ack->warnings; warning != NULL && *warning != NULL; warning++) {
+    mr_log (MR_LOG_WARN, "registration warning", "url", self->url, "warning", *warning, NULL);
+  }
+  mr_timer_clear (&self->timer);
+  mr_link_watch_silence (self->link, 0, MR_LIMIT_WORKER_SILENCE_USEC, "relay is silent");
+  self->extensions = mr_extensions_from_strv ((const char *const *) ack->extensions) & OUR_EXTENSIONS;
+  self->registered_us = mr_reactor_now (self->context->reactor);
+  self->failed = FALSE;
+
+  g_autofree char *models = g_strjoinv (",", ack->models);
+  mr_log (MR_LOG_INFO, "registered", "url", self->url, "worker_id", ack->worker_id, "models", models, NULL);
+  set_state (self, MR_RELAY_READY, g_strdup_printf ("connected to %s", self->url));
+  mr_relay_link_report (self); /* of what changed since the register */
+}
+
+static void
+on_graceful_shutdown (MrRelayLink *self, const MrMessage *message)
+{
+  self->relay_draining = TRUE;
+  mr_log (MR_LOG_INFO, "graceful shutdown", "url", self->url, "by", "relay", "reason", message->reason, NULL);
+}
+
+static void
+on_session_message (MrRelayLink *self, const MrMessage *message)
+{
+  switch (message->type) {
+  case MR_MESSAGE_REQUEST:
+    on_request (self, message);
+    break;
+  case MR_MESSAGE_CANCEL:
+    on_cancel (self, message);
+    break;
+  case MR_MESSAGE_PING:
+    send_pong (self, message);
+    break;
+  case MR_MESSAGE_MODELS_REFRESH:
+    self->events->refresh (self, self->data);
+    break;
+  case MR_MESSAGE_GRACEFUL_SHUTDOWN:
+    on_graceful_shutdown (self, message);
+    break;
+  default:
+    close_link (self, MR_CLOSE_PROTOCOL_ERROR, "message out of turn");
+    break;
+  }
+}
+
+static void
+on_message (MrLink *link, const MrMessage *message, gpointer data)
+{
+  MrRelayLink *self = data;
+
+  if (self->state == MR_RELAY_READY) {
+    on_session_message (self, message);
+  } else if (self->state == MR_RELAY_REGISTERING && message->type == MR_MESSAGE_REGISTER_ACK) {
+    on_register_ack (self, message);
+  } else if (self->state == MR_RELAY_REGISTERING) {
+    close_link (self, MR_CLOSE_PROTOCOL_ERROR, "message before register_ack");
+  }
+}
+
+static void
+on_drained (MrLink *link, gpointer data)
+{
+  MrRelayLink *self = data;
+  if (self->paused) {
+    set_paused (self, FALSE);
+  }
+}
+
+/* --- the end of a session --- */
+
+static void
+wait_for_next (MrRelayLink *self, gint64 wait_us, char *status)
+{
+  g_autofree char *wait = g_strdup_printf ("%" G_GINT64_FORMAT, wait_us / MR_USEC_PER_MSEC);
+  const char *event = self->state == MR_RELAY_CONNECTING ? "cannot connect to proxy" : "disconnected from proxy";
+  mr_log (MR_LOG_WARN, event, "url", self->url, "status", status, "retry_ms", wait, NULL);
+  mr_timer_set (&self->timer, g_get_monotonic_time () + wait_us);
+  set_state (self, MR_RELAY_WAITING, status);
+}
+
+static char *
+describe_close (MrRelayLink *self, guint16 code, const char *reason)
+{
+  if (self->relay_draining) {
+    return g_strdup_printf ("%s is restarting", self->url);
+  }
+  if (code == MR_CLOSE_POLICY && g_strcmp0 (reason, "worker authentication failed") == 0) {
+    return g_strdup_printf ("%s refused us: wrong worker secret or unknown provider", self->url);
+  }
+  if (code == MR_CLOSE_ABNORMAL) {
+    return g_strdup_printf ("connection to %s lost", self->url);
+  }
+  return g_strdup_printf ("connection to %s closed: %u %s", self->url, code, reason != NULL ? reason : "");
+}
+
+/* The relay hears nothing of them any more; it serves them elsewhere. */
+static void
+drop_exchanges (MrRelayLink *self)
+{
+  self->context->load -= g_hash_table_size (self->exchanges);
+  g_hash_table_remove_all (self->exchanges);
+}
+
+static void
+on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
+{
+  MrRelayLink *self = data;
+  char *status = describe_close (self, code, reason);
+  gint64 now_us = mr_reactor_now (self->context->reactor);
+  gint64 lived_us = self->registered_us > 0 ? now_us - self->registered_us : 0;
+  gboolean had_exchanges = g_hash_table_size (self->exchanges) > 0;
+
+  mr_timer_clear (&self->timer);
+  drop_exchanges (self);
+  g_clear_pointer (&self->link, mr_link_free);
+  mr_backoff_session_ended (&self->backoff, lived_us);
+  if (self->context->draining) {
+    self->failed = FALSE;
+    set_state (self, MR_RELAY_STOPPED, status);
+  } else if (self->at_once) {
+    g_free (status);
+    connect_to_relay (self);
+  } else {
+    self->failed = !self->relay_draining;
+    wait_for_next (
+        self, self->relay_draining ? MR_BACKOFF_RESTART_USEC : mr_backoff_next_us (&self->backoff, g_random_int ()),
+        status);
+  }
+  if (had_exchanges) {
+    self->events->load_changed (self, self->data);
+  }
+}
+
+static const MrLinkEvents link_events = { .message = on_message, .closed = on_closed, .drained = on_drained };
+
+/* --- the beginning of one --- */
+
+static void
+on_connected (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MrConnection) connection = mr_link_connect_finish (result, &error);
+  MrRelayLink *self = data;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+    return; /* self may be gone */
+  }
+  g_clear_object (&self->connecting);
+  if (connection == NULL) {
+    self->failed = TRUE;
+    wait_for_next (self, mr_backoff_next_us (&self->backoff, g_random_int ()),
+                   g_strdup_printf ("cannot reach %s: %s", self->url, error->message));
+    return;
+  }
+  mr_log (MR_LOG_INFO, "connected to proxy", "url", self->url, NULL);
+  mr_connection_set_water (connection, MR_LIMIT_WORKER_HIGH_BYTES, MR_LIMIT_WORKER_LOW_BYTES);
+  self->link = mr_link_new (g_steal_pointer (&connection), MR_WEBSOCKET_CLIENT, &link_events, self);
+  send_register (self);
+  mr_timer_set (&self->timer, g_get_monotonic_time () + MR_LIMIT_REGISTER_USEC);
+  set_state (self, MR_RELAY_REGISTERING, g_strdup_printf ("registering with %s", self->url));
+}
+
+static void
+connect_to_relay (MrRelayLink *self)
+{
+  const MrWorkerConfig *config = self->context->config;
+
+  self->extensions = 0;
+  self->registered_us = 0;
+  self->relay_draining = FALSE;
+  self->at_once = FALSE;
+  self->paused = FALSE;
+  self->connecting = g_cancellable_new ();
+  mr_link_connect_async (self->context->reactor, self->uri, config->provider, config->worker_secret, self->connecting,
+                         on_connected, self);
+  set_state (self, MR_RELAY_CONNECTING,
+             self->failed ? g_strdup (self->status) : g_strdup_printf ("connecting to %s", self->url));
+}
+
+static void
+on_timer (MrTimer *timer)
+{
+  MrRelayLink *self = MR_OWNER_OF (timer, MrRelayLink, timer);
+  if (self->state == MR_RELAY_WAITING) {
+    connect_to_relay (self);
+  } else {
+    close_link (self, MR_CLOSE_PROTOCOL_ERROR, "no register_ack");
+  }
+}
+
+/* --- life --- */
+
+MrRelayLink *
+mr_relay_link_new (MrWorkerContext *context, const char *url, const MrRelayLinkEvents *events, gpointer data)
+{
+  MrRelayLink *self = g_new0 (MrRelayLink, 1);
+  self->context = context;
+  self->events = events;
+  self->data = data;
+  self->url = g_strdup (url);
+  self->uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
+  self->status = g_strdup ("stopped");
+  self->exchanges = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) mr_exchange_free);
+  mr_timer_init (&self->timer, context->reactor, on_timer);
+  return self;
+}
+
+static void
+stop_connecting (MrRelayLink *self)
+{
+  mr_timer_clear (&self->timer);
+  if (self->connecting != NULL) {
+    g_cancellable_cancel (self->connecting);
+    g_clear_object (&self->connecting);
+  }
+}
+
+void
+mr_relay_link_free (MrRelayLink *self)
+{
+  if (self == NULL) {
+    return;
+  }
+  stop_connecting (self);
+  drop_exchanges (self);
+  g_hash_table_unref (self->exchanges);
+  g_clear_pointer (&self->link, mr_link_free);
+  g_uri_unref (self->uri);
+  g_strfreev (self->told_models);
+  g_free (self->status);
+  g_free (self->url);
+  g_free (self);
+}
+
+void
+mr_relay_link_start (MrRelayLink *self)
+{
+  connect_to_relay (self);
+}
+
+void
+mr_relay_link_drain (MrRelayLink *self)
+{
+  switch (self->state) {
+  case MR_RELAY_CONNECTING:
+  case MR_RELAY_WAITING:
+    stop_connecting (self);
+    self->failed = FALSE;
+    set_state (self, MR_RELAY_STOPPED, g_strdup ("stopped"));
+    break;
+  case MR_RELAY_REGISTERING:
+    close_link (self, MR_CLOSE_NORMAL, "worker drained");
+    break;
+  case MR_RELAY_READY:
+    send_models (self); /* also when nothing was offered: the word that no request is wanted */
+    mr_relay_link_report (self);
+    break;
+  default:
+    break;
+  }
+}
+
+MrRelayState
+mr_relay_link_get_state (MrRelayLink *self)
+{
+  return self->state;
+}
+
+const char *
+mr_relay_link_get_status (MrRelayLink *self)
+{
+  return self->status;
+}
+
+gboolean
+mr_relay_link_has_failed (MrRelayLink *self)
+{
+  return self->failed;
+}

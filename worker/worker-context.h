@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all links of one worker have in common. The worker owns it and keeps it up to date; links and exchanges read it.
+ */
+#pragma once
+
+#include "http-client.h"
+#include "worker-config.h"
+
+typedef struct {
+  MrReactor *reactor;         /* Borrowed: outlives the worker */
+  MrWorkerConfig *config;     /* Owned */
+  MrHttpClient *client;       /* Owned: to the backend */
+  MrHeaders *backend_headers; /* Owned */
+  const char *const *models;  /* Borrowed from the backend: what is to be registered */
+  guint max_concurrent;       /* over all links */
+  guint load;                 /* requests running over all links; counted by the links */
+  gboolean draining;          /* no new requests; links close when their last one has ended */
+} MrWorkerContext;

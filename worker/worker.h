@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker as its owner sees it, a daemon or a desktop app: state, models, load; start, stop, drain. It logs through
+ * log.h, handles no process signals, ends no process and keeps nothing global. Everything belongs to one main context.
+ */
+#pragma once
+
+#include "reactor.h"
+#include "worker-config.h"
+
+#include <glib-object.h>
+
+/**
+ * MrWorkerState:
+ * @MR_WORKER_STOPPED: not started, or drained
+ * @MR_WORKER_CONNECTING: no relay yet
+ * @MR_WORKER_CONNECTED: registered with at least one relay
+ * @MR_WORKER_RELAYING: at least one request is running
+ * @MR_WORKER_DRAINING: takes no requests any more
+ * @MR_WORKER_ERROR: no relay, and the last attempt failed; it goes on trying
+ */
+typedef enum {
+  MR_WORKER_STOPPED,
+  MR_WORKER_CONNECTING,
+  MR_WORKER_CONNECTED,
+  MR_WORKER_RELAYING,
+  MR_WORKER_DRAINING,
+  MR_WORKER_ERROR,
+} MrWorkerState;
+
+#define MR_TYPE_WORKER_STATE (mr_worker_state_get_type ())
+GType mr_worker_state_get_type (void);
+
+/**
+ * MrWorker: properties, all read-only, notified at most once a main loop turn: `state` (#MrWorkerState), `status-text`
+ * (sentences for a person), `models` (#GStrv, what is offered now), `load` and `max-concurrent` (requests).
+ * Signal `drained`: the last request has ended and every relay has been left. The worker may be freed in a handler.
+ */
+#define MR_TYPE_WORKER (mr_worker_get_type ())
+G_DECLARE_FINAL_TYPE (MrWorker, mr_worker, MR, WORKER, GObject)
+
+/**
+ * mr_worker_new:
+ * @reactor: in the default main context; outlives the worker
+ * @config: (transfer full): has passed mr_worker_config_check()
+ */
+MrWorker *mr_worker_new (MrReactor *reactor, MrWorkerConfig *config);
+
+/** mr_worker_start: asks the backend, then connects. Harmless when started already. */
+void mr_worker_start (MrWorker *worker);
+
+/** mr_worker_stop: drops links and requests at once; the worker can be started again. */
+void mr_worker_stop (MrWorker *worker);
+
+/** mr_worker_drain: takes no new requests, finishes those that run, leaves the relays; then `drained`. */
+void mr_worker_drain (MrWorker *worker);
+
+/** mr_worker_refresh_models: asks the backend now instead of at the next interval. */
+void mr_worker_refresh_models (MrWorker *worker);
+
+MrWorkerState mr_worker_get_state (MrWorker *worker);
+
+/** mr_worker_get_status_text: (transfer full) */
+char *mr_worker_get_status_text (MrWorker *worker);
+
+/** mr_worker_get_models: (transfer none) */
+const char *const *mr_worker_get_models (MrWorker *worker);
+
+guint mr_worker_get_load (MrWorker *worker);
+guint mr_worker_get_max_concurrent (MrWorker *worker);
