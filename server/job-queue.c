@@ -17,13 +17,18 @@ free_list (gpointer data)
 }
 
 MrJobQueue *
-mr_job_queue_new (guint max_length)
+mr_job_queue_new (void)
 {
   MrJobQueue *queue = g_new0 (MrJobQueue, 1);
 
   queue->models = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_list);
-  queue->max_length = max_length;
   return queue;
+}
+
+void
+mr_job_queue_set_max_length (MrJobQueue *queue, guint max_length)
+{
+  queue->max_length = max_length;
 }
 
 void

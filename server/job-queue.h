@@ -12,13 +12,13 @@ typedef struct _MrJobQueue MrJobQueue;
 /** MrJobQueuePredicate: %TRUE when a request for @model could be taken now. */
 typedef gboolean (*MrJobQueuePredicate) (const char *model, gpointer user_data);
 
-/**
- * mr_job_queue_new:
- * @max_length: most jobs that may wait; 0 for no bound
- */
-MrJobQueue *mr_job_queue_new (guint max_length);
+/** mr_job_queue_new: without a bound. */
+MrJobQueue *mr_job_queue_new (void);
 void mr_job_queue_free (MrJobQueue *queue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrJobQueue, mr_job_queue_free)
+
+/** mr_job_queue_set_max_length: most jobs that may wait; 0 for no bound. Those that wait already stay. */
+void mr_job_queue_set_max_length (MrJobQueue *queue, guint max_length);
 
 /**
  * mr_job_queue_push:

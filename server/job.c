@@ -24,12 +24,12 @@ static const struct {
 };
 
 MrJob *
-mr_job_new (MrRelay *relay, MrAdmission *admission)
+mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission)
 {
   MrJob *job = g_new0 (MrJob, 1);
 
   job->relay = relay;
-  job->id = g_uuid_string_random ();
+  job->id = id != NULL ? g_strdup (id) : g_uuid_string_random ();
   job->admission = *admission;
   *admission = (MrAdmission){ 0 };
   job->queue_link.data = job;
@@ -47,7 +47,6 @@ mr_job_free (MrJob *job)
   mr_headers_free (job->headers);
   g_clear_pointer (&job->body, g_bytes_unref);
   g_free (job->endpoint_path);
-  g_free (job->client_request_id);
   g_free (job->id);
   g_free (job);
 }

@@ -31,7 +31,6 @@ typedef enum {
 typedef struct {
   MrRelay *relay;          /* Borrowed: owns the job */
   char *id;                /* ours, unique: names the request on the worker's link */
-  char *client_request_id; /* the client's own x-request-id, nullable */
   MrAdmission admission;
   char *endpoint_path;     /* path and query as the client sent them */
   struct _MrHeaders *headers; /* what travels to the backend */
@@ -53,11 +52,12 @@ typedef struct {
 
 /**
  * mr_job_new:
+ * @id: (nullable): a unique id; %NULL for a fresh one
  * @admission: (transfer full): emptied
  *
- * Returns: (transfer full): a job in state RECEIVED with a fresh id
+ * Returns: (transfer full): a job in state RECEIVED
  */
-MrJob *mr_job_new (MrRelay *relay, MrAdmission *admission);
+MrJob *mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission);
 
 /** mr_job_free: a living job may be freed only when the relay goes. */
 void mr_job_free (MrJob *job);

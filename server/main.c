@@ -3,6 +3,7 @@
  * modelrelay-server: options, log and signals around libmodelrelay-server.
  */
 #include "log.h"
+#include "program.h"
 #include "server.h"
 
 #include <glib-unix.h>
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 
 typedef struct {
+  char **argv;            /* with its secrets, for a reload */
+  MrServerConfig config;  /* Owned; what it holds changes on a reload */
   GMainLoop *loop;
   MrServer *server;
   guint n_signals;
@@ -37,21 +40,48 @@ on_signal (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+read_config (char **argv, MrServerConfig *config, MrOptionsAction *action, GError **error)
+{
+  return mr_options_parse (mr_server_program (), (const char *const *) argv, (const char *const *) environ, config,
+                           action, error) &&
+         (*action == MR_OPTIONS_HELP || *action == MR_OPTIONS_VERSION || mr_server_config_check (config, error));
+}
+
+/* A bad configuration changes nothing. */
+static gboolean
+on_reload (gpointer data)
+{
+  Program *program = data;
+  MrServerConfig fresh = { 0 };
+  MrOptionsAction action;
+  g_autoptr (GError) error = NULL;
+
+  if (read_config (program->argv, &fresh, &action, &error))
+    mr_server_reload (program->server, &program->config, &fresh);
+  else
+    mr_log (MR_LOG_ERROR, "configuration not reloaded", "error", error->message, NULL);
+  mr_options_clear (mr_server_program (), &fresh);
+  return G_SOURCE_CONTINUE;
+}
+
 static int
-run (const MrServerConfig *config)
+run (Program *program)
 {
   g_autoptr (MrReactor) reactor = mr_reactor_new (NULL);
-  g_autoptr (MrServer) server = mr_server_new (reactor, config);
+  g_autoptr (MrServer) server = mr_server_new (reactor, &program->config);
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GError) error = NULL;
-  Program program = { .loop = loop, .server = server };
 
   if (!mr_server_start (server, &error)) {
     mr_log (MR_LOG_ERROR, "cannot start", "error", error->message, NULL);
     return EXIT_FAILURE;
   }
-  g_unix_signal_add (SIGTERM, on_signal, &program);
-  g_unix_signal_add (SIGINT, on_signal, &program);
+  program->loop = loop;
+  program->server = server;
+  g_unix_signal_add (SIGTERM, on_signal, program);
+  g_unix_signal_add (SIGINT, on_signal, program);
+  g_unix_signal_add (SIGHUP, on_reload, program);
   g_main_loop_run (loop);
   return EXIT_SUCCESS;
 }
@@ -60,29 +90,29 @@ int
 main (int argc, char **argv)
 {
   const MrProgram *table = mr_server_program ();
-  MrServerConfig config = { 0 };
+  g_auto (GStrv) whole_argv = g_strdupv (argv);
+  Program program = { .argv = whole_argv };
   MrOptionsAction action;
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
   int status = EXIT_SUCCESS;
 
-  (void) signal (SIGPIPE, SIG_IGN);
-  if (!mr_options_parse (table, (const char *const *) argv, (const char *const *) environ, &config, &action, &error) ||
-      ((action == MR_OPTIONS_RUN || action == MR_OPTIONS_CHECK_CONFIG) && !mr_server_config_check (&config, &error))) {
+  mr_program_init ();
+  mr_options_hide_secrets (table, argv);
+  if (!read_config (whole_argv, &program.config, &action, &error)) {
     (void) fprintf (stderr, "%s: %s\n", table->name, error->message);
-    mr_options_clear (table, &config);
+    mr_options_clear (table, &program.config);
     return 2;
   }
-  mr_options_hide_secrets (table, argv);
-  mr_log_set_level ((MrLogLevel) config.log_level);
+  mr_log_set_level ((MrLogLevel) program.config.log_level);
   if (action == MR_OPTIONS_RUN) {
-    status = run (&config);
+    status = run (&program);
   } else if (action == MR_OPTIONS_CHECK_CONFIG) {
     (void) printf ("The configuration is valid.\n");
   } else {
     text = action == MR_OPTIONS_HELP ? mr_options_help (table) : mr_options_version (table);
     (void) printf ("%s\n", g_strchomp (text));
   }
-  mr_options_clear (table, &config);
+  mr_options_clear (table, &program.config);
   return status;
 }

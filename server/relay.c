@@ -29,10 +29,11 @@ struct _MrRelay {
   MrTimer idle_timer; /* calls @idle from the reactor, not from within a callback of ours */
 };
 
+/* What the client knows the request by. It may be the client's own, and then need not be unique. */
 static const char *
 public_id (const MrJob *job)
 {
-  return job->client_request_id != NULL ? job->client_request_id : job->id;
+  return mr_response_get_request_id (job->response);
 }
 
 static const char *
@@ -194,16 +195,6 @@ headers_for_backend (const MrHttpRequest *request, const char *request_id)
   return headers;
 }
 
-/* Letters, digits and a little punctuation: it goes into header fields and log lines. */
-static gboolean
-is_sane_request_id (const char *id)
-{
-  gsize length = strlen (id);
-
-  return length >= 1 && length <= 128 &&
-         strspn (id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:=+/") == length;
-}
-
 static gboolean
 is_refused_as_unknown (MrRelay *relay, const char *model)
 {
@@ -234,18 +225,16 @@ static MrJob *
 job_for_request (MrRelay *relay, MrResponse *response, MrAdmission *admission)
 {
   const MrHttpRequest *request = mr_response_get_request (response);
-  const char *given_id = mr_http_request_header (request, "x-request-id");
-  MrJob *job = mr_job_new (relay, admission);
+  const char *unique_id =
+      mr_response_is_request_id_ours (response) ? mr_response_get_request_id (response) : NULL;
+  MrJob *job = mr_job_new (relay, unique_id, admission);
 
-  if (given_id != NULL && is_sane_request_id (given_id))
-    job->client_request_id = g_strdup (given_id);
   job->number = ++relay->arrivals;
   job->arrived_us = mr_reactor_now (relay->reactor);
   job->endpoint_path = g_strdup (request->target);
+  job->response = response;
   job->headers = headers_for_backend (request, public_id (job));
   job->body = g_bytes_ref (request->body);
-  job->response = response;
-  mr_response_set_request_id (response, public_id (job));
   mr_timer_init (&job->timer, relay->reactor, on_job_timer);
   g_hash_table_add (relay->jobs, job);
   return job;
@@ -256,7 +245,8 @@ enqueue (MrJob *job)
 {
   MrRelay *relay = job->relay;
 
-  if (!mr_job_queue_push (relay->queue, job, FALSE)) {
+  /* A full queue for one model does not keep a request from a free worker for another. */
+  if (!mr_job_queue_push (relay->queue, job, can_take (job->admission.model, relay->registry))) {
     mr_log (MR_LOG_WARN, "queue full", "request_id", public_id (job), "model", job->admission.model, NULL);
     fail_job (job, MR_ERROR_QUEUE_FULL, "Too many requests are waiting for a worker; try again later.");
     return;
@@ -547,7 +537,7 @@ mr_relay_new (MrReactor *reactor, const MrServerConfig *config)
   relay->config = config;
   relay->registry = mr_worker_registry_new ();
   relay->sessions = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_worker_session_free);
-  relay->queue = mr_job_queue_new (config->max_queue_len);
+  relay->queue = mr_job_queue_new ();
   relay->jobs = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) mr_job_free, NULL);
   mr_timer_init (&relay->idle_timer, reactor, on_idle_timer);
   return relay;
@@ -564,6 +554,12 @@ mr_relay_free (MrRelay *relay)
   mr_job_queue_free (relay->queue);
   mr_worker_registry_free (relay->registry);
   g_free (relay);
+}
+
+void
+mr_relay_apply_config (MrRelay *relay)
+{
+  mr_job_queue_set_max_length (relay->queue, relay->config->max_queue_len);
 }
 
 MrWorkerRegistry *

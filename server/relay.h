@@ -25,6 +25,9 @@ void mr_relay_take_request (MrRelay *relay, MrResponse *response);
 /** mr_relay_take_worker: @connection: (transfer full): upgraded and authenticated. */
 void mr_relay_take_worker (MrRelay *relay, MrConnection *connection);
 
+/** mr_relay_apply_config: the configuration's contents have changed. */
+void mr_relay_apply_config (MrRelay *relay);
+
 /** mr_relay_get_registry: (transfer none): for listings. */
 MrWorkerRegistry *mr_relay_get_registry (MrRelay *relay);
 

@@ -17,6 +17,7 @@ struct _MrResponse {
   State state;
   MrHeaders *fields;
   char *request_id;
+  gboolean request_id_is_ours;
   gboolean chunked;
   gboolean events; /* the stream is text/event-stream */
   char tail[3];    /* last bytes of the stream: did an event end there? */
@@ -25,14 +26,28 @@ struct _MrResponse {
   gpointer user_data;
 };
 
+/* Letters, digits and a little punctuation: it goes into header fields and log lines. */
+static gboolean
+is_sane_request_id (const char *id)
+{
+  gsize length = strlen (id);
+
+  return length >= 1 && length <= 128 &&
+         strspn (id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:=+/") == length;
+}
+
 MrResponse *
 mr_response_new (MrHttpRequest *request, MrApi api)
 {
   MrResponse *response = g_new0 (MrResponse, 1);
+  const char *given_id = mr_http_request_header (request, "x-request-id");
 
   response->request = request;
   response->api = api;
   response->fields = mr_headers_new ();
+  response->request_id_is_ours = given_id == NULL || !is_sane_request_id (given_id);
+  response->request_id = response->request_id_is_ours ? g_uuid_string_random () : g_strdup (given_id);
+  mr_headers_set (response->fields, "x-request-id", response->request_id);
   return response;
 }
 
@@ -68,12 +83,16 @@ mr_response_get_fields (MrResponse *response)
   return response->fields;
 }
 
-void
-mr_response_set_request_id (MrResponse *response, const char *request_id)
+const char *
+mr_response_get_request_id (MrResponse *response)
 {
-  g_free (response->request_id);
-  response->request_id = g_strdup (request_id);
-  mr_headers_set (response->fields, "x-request-id", request_id);
+  return response->request_id;
+}
+
+gboolean
+mr_response_is_request_id_ours (MrResponse *response)
+{
+  return response->request_id_is_ours;
 }
 
 static void

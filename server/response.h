@@ -43,8 +43,16 @@ MrHttpRequest *mr_response_take_request (MrResponse *response);
 /** mr_response_get_fields: (transfer none): header fields of ours for any answer; they replace a backend's of that name. */
 MrHeaders *mr_response_get_fields (MrResponse *response);
 
-/** mr_response_set_request_id: goes into `x-request-id` and Anthropic error bodies. */
-void mr_response_set_request_id (MrResponse *response, const char *request_id);
+/**
+ * mr_response_get_request_id:
+ *
+ * Returns: (transfer none): the request's `x-request-id`, if it is made of 1 to 128 letters, digits and `-_.:=+/`, else a new
+ *   one. Goes into every answer and into Anthropic error bodies
+ */
+const char *mr_response_get_request_id (MrResponse *response);
+
+/** mr_response_is_request_id_ours: %TRUE when it was made here, and so is unique. */
+gboolean mr_response_is_request_id_ours (MrResponse *response);
 
 /** mr_response_watch: from now on @gone is called when the client goes away (contract E1). */
 void mr_response_watch (MrResponse *response, MrResponseGone gone, gpointer user_data);

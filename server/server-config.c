@@ -6,6 +6,7 @@
 
 #include "auth.h"
 #include "error.h"
+#include "listener.h"
 
 #define DAY_SECS 86400
 #define AT(member) G_STRUCT_OFFSET (MrServerConfig, member)
@@ -88,6 +89,11 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
 
   if (proxies == NULL)
     return FALSE;
+  for (char **address = config->listen; *address != NULL; address++)
+    if (!mr_listener_check_address (*address, error)) {
+      g_prefix_error (error, "--listen: ");
+      return FALSE;
+    }
   if (config->worker_secret == NULL || config->worker_secret[0] == '\0') {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
                          "--worker-secret is required: give it in the environment as WORKER_SECRET, in a file with "

@@ -15,8 +15,8 @@
 
 #include <string.h>
 
-/* How long the last answers may take to leave after a drain, and how often that is looked at. */
-#define FAREWELL_USEC (5 * MR_USEC_PER_SEC)
+/* How long the last answers may take to leave, at least, after a drain; and how often that is looked at. */
+#define FAREWELL_USEC MR_USEC_PER_SEC
 #define FAREWELL_STEP_USEC (5 * MR_USEC_PER_MSEC)
 
 struct _MrServer {
@@ -29,7 +29,7 @@ struct _MrServer {
   gboolean draining;
   MrServerDrained drained;
   gpointer drained_data;
-  gint64 farewell_us;
+  gint64 farewell_us; /* the end of all patience */
   MrTimer farewell;
 };
 
@@ -232,10 +232,11 @@ static void
 on_relay_idle (MrRelay *relay, gpointer user_data)
 {
   MrServer *server = user_data;
+  gint64 now = mr_reactor_now (server->reactor);
 
   mr_http_intake_finish (server->intake);
-  server->farewell_us = mr_reactor_now (server->reactor) + FAREWELL_USEC;
-  mr_timer_set (&server->farewell, mr_reactor_now (server->reactor));
+  server->farewell_us = MAX (server->farewell_us, now + FAREWELL_USEC);
+  mr_timer_set (&server->farewell, now);
 }
 
 void
@@ -247,11 +248,37 @@ mr_server_drain (MrServer *server, MrServerDrained drained, gpointer user_data)
   server->draining = TRUE;
   server->drained = drained;
   server->drained_data = user_data;
+  server->farewell_us = mr_reactor_now (server->reactor) + server->config->drain_timeout_us;
   mr_http_intake_stop (server->intake);
   mr_relay_drain (server->relay, on_relay_idle, server);
 }
 
 /* --- the server itself --- */
+
+/* What the parts keep of the configuration instead of looking it up. */
+static void
+apply_config (MrServer *server)
+{
+  mr_http_intake_set_max_body (server->intake, server->config->max_request_bytes);
+  mr_relay_apply_config (server->relay);
+  mr_worker_gate_apply_config (server->gate);
+}
+
+void
+mr_server_reload (MrServer *server, MrServerConfig *config, MrServerConfig *fresh)
+{
+  MrServerConfig old = *config;
+
+  if (!g_strv_equal ((const char *const *) config->listen, (const char *const *) fresh->listen))
+    mr_log (MR_LOG_WARN, "needs a restart", "option", "listen", NULL);
+  *config = *fresh;
+  config->listen = old.listen;
+  old.listen = fresh->listen;
+  *fresh = old;
+  mr_log_set_level ((MrLogLevel) config->log_level);
+  apply_config (server);
+  mr_log (MR_LOG_INFO, "configuration reloaded", NULL);
+}
 
 MrServer *
 mr_server_new (MrReactor *reactor, const MrServerConfig *config)
@@ -264,7 +291,7 @@ mr_server_new (MrReactor *reactor, const MrServerConfig *config)
   server->relay = mr_relay_new (reactor, config);
   server->gate = mr_worker_gate_new (reactor, server->relay, config);
   server->intake = mr_http_intake_new (reactor, on_request, server);
-  mr_http_intake_set_max_body (server->intake, config->max_request_bytes);
+  apply_config (server);
   mr_timer_init (&server->farewell, reactor, on_farewell);
   return server;
 }

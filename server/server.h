@@ -28,5 +28,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrServer, mr_server_free)
  */
 gboolean mr_server_start (MrServer *server, GError **error);
 
+/**
+ * mr_server_reload:
+ * @config: the one that mr_server_new() was given
+ * @fresh: a checked one; afterwards it holds what is to be cleared
+ *
+ * Takes over every option but the addresses, without dropping a connection, and logs what needs a restart. Workers that are
+ * connected keep their heartbeat.
+ */
+void mr_server_reload (MrServer *server, MrServerConfig *config, MrServerConfig *fresh);
+
 /** mr_server_drain: contract F5; calls @drained at the end. Harmless a second time. */
 void mr_server_drain (MrServer *server, MrServerDrained drained, gpointer user_data);

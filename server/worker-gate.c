@@ -159,10 +159,17 @@ mr_worker_gate_new (MrReactor *reactor, MrRelay *relay, const MrServerConfig *co
   gate->reactor = reactor;
   gate->relay = relay;
   gate->config = config;
-  gate->proxies = mr_auth_parse_proxies ((const char *const *) config->trusted_proxies, NULL);
+  gate->proxies = g_ptr_array_new ();
   gate->failures = mr_auth_failures_new ();
   gate->turned_away = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) mr_link_free, NULL);
   return gate;
+}
+
+void
+mr_worker_gate_apply_config (MrWorkerGate *gate)
+{
+  g_ptr_array_unref (gate->proxies);
+  gate->proxies = mr_auth_parse_proxies ((const char *const *) gate->config->trusted_proxies, NULL);
 }
 
 void

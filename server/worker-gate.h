@@ -16,5 +16,8 @@ MrWorkerGate *mr_worker_gate_new (MrReactor *reactor, MrRelay *relay, const MrSe
 void mr_worker_gate_free (MrWorkerGate *gate);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrWorkerGate, mr_worker_gate_free)
 
+/** mr_worker_gate_apply_config: the configuration's contents have changed; also needed once at first. */
+void mr_worker_gate_apply_config (MrWorkerGate *gate);
+
 /** mr_worker_gate_take: @response: (transfer full): of a GET on the path. */
 void mr_worker_gate_take (MrWorkerGate *gate, MrResponse *response);

@@ -264,18 +264,13 @@ on_message (MrLink *link, const MrMessage *message, gpointer data)
 
 /* --- the end --- */
 
+/* Whatever it still had is over for this worker. */
 static void
-on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
+lose_jobs (MrWorkerSession *session)
 {
-  MrWorkerSession *session = data;
   g_autoptr (GList) slots = g_hash_table_get_values (session->slots);
-  g_autofree char *number = g_strdup_printf ("%u", code);
 
   session->dispatch.draining = TRUE;
-  if (g_strcmp0 (reason, HEARTBEAT_TIMED_OUT) == 0)
-    mr_log (MR_LOG_WARN, HEARTBEAT_TIMED_OUT, "worker", session->name, "worker_id", session->id, NULL);
-  mr_log (MR_LOG_INFO, "worker disconnected", "worker", session->name, "worker_id", session->id, "code", number,
-          "reason", reason, NULL);
   for (GList *item = slots; item != NULL; item = item->next) {
     Slot *slot = item->data;
     MrJob *job = slot->job;
@@ -284,6 +279,19 @@ on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
     if (job != NULL)
       session->events->job_lost (session, job, session->data);
   }
+}
+
+static void
+on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
+{
+  MrWorkerSession *session = data;
+  g_autofree char *number = g_strdup_printf ("%u", code);
+
+  if (g_strcmp0 (reason, HEARTBEAT_TIMED_OUT) == 0)
+    mr_log (MR_LOG_WARN, HEARTBEAT_TIMED_OUT, "worker", session->name, "worker_id", session->id, NULL);
+  mr_log (MR_LOG_INFO, "worker disconnected", "worker", session->name, "worker_id", session->id, "code", number,
+          "reason", reason, NULL);
+  lose_jobs (session);
   session->events->closed (session, session->data);
 }
 
@@ -294,10 +302,12 @@ on_deadline (MrTimer *timer)
 {
   MrWorkerSession *session = MR_OWNER_OF (timer, MrWorkerSession, deadline);
 
-  if (session->registered)
+  if (session->registered) {
     mr_link_close (session->link, MR_CLOSE_NORMAL, "graceful shutdown timed out");
-  else
+    lose_jobs (session);
+  } else {
     mr_link_close (session->link, MR_CLOSE_PROTOCOL_ERROR, PROTOCOL_ERROR);
+  }
 }
 
 void

@@ -25,6 +25,7 @@ struct _MrConnection {
   MrWatch watch;
   MrFlush flush;
   MrTimer timer; /* deadline of FINISHING; else a call at once that has no socket event behind it */
+  MrLinger linger; /* while FINISHING */
   int fd;        /* Owned; -1 once closed */
   const MrConnectionEvents *events;
   gpointer data;
@@ -394,8 +395,14 @@ static void
 stop_finishing (MrConnection *connection)
 {
   mr_connection_close (connection);
-  mr_reactor_linger (connection->reactor, -1);
+  mr_linger_remove (connection->reactor, &connection->linger);
   mr_connection_unref (connection);
+}
+
+static void
+on_linger_dropped (MrLinger *linger)
+{
+  stop_finishing (MR_OWNER_OF (linger, MrConnection, linger));
 }
 
 /* Sends our end once everything is out, drops what comes, and closes at the peer's end or at the cap. */
@@ -408,6 +415,7 @@ go_on_finishing (MrConnection *connection)
   if (!connection->ended && !connection->sent_end && mr_connection_get_unsent (connection) == 0) {
     connection->sent_end = TRUE;
     (void) shutdown (connection->fd, SHUT_WR);
+    mr_linger_sent (connection->reactor, &connection->linger);
     mr_timer_set (&connection->timer, mr_reactor_now (connection->reactor) + MR_LIMIT_DRAIN_USEC);
   }
   while (!connection->ended && connection->dropped_bytes < MR_LIMIT_DRAIN_BYTES &&
@@ -429,7 +437,7 @@ mr_connection_finish (MrConnection *connection, gint64 patience_us)
   }
   g_clear_pointer (&connection->unread, g_byte_array_unref);
   mr_connection_ref (connection);
-  mr_reactor_linger (connection->reactor, 1);
+  mr_linger_add (connection->reactor, &connection->linger, on_linger_dropped);
   connection->finishing = TRUE;
   connection->patience_us = patience_us;
   connection->last_unsent = mr_connection_get_unsent (connection);

@@ -66,12 +66,15 @@ parse_address (const char *text, GError **error)
 {
   g_autoptr (GSocketConnectable) connectable = NULL;
   g_autofree char *host = NULL;
+  const char *port;
   GSocketAddress *address;
 
   if (g_str_has_prefix (text, "unix:") && strlen (text) > 5)
     return g_unix_socket_address_new (text + 5);
-  connectable = g_network_address_parse (text, 65535, NULL);
-  if (connectable == NULL || strrchr (text, ':') == NULL || g_str_has_suffix (text, "]")) {
+  port = strrchr (text, ':');
+  if (port != NULL && port[1] != '\0' && strspn (port + 1, "0123456789") == strlen (port + 1))
+    connectable = g_network_address_parse (text, 0, NULL);
+  if (connectable == NULL) {
     g_set_error (error, MR_ERROR, MR_ERROR_CONFIG,
                  "\"%s\" is no address to listen on: HOST:PORT, [IPv6]:PORT or unix:PATH is allowed", text);
     return NULL;
@@ -83,6 +86,14 @@ parse_address (const char *text, GError **error)
     g_set_error (error, MR_ERROR, MR_ERROR_CONFIG,
                  "\"%s\" is no address to listen on: the host must be a numeric address or localhost", text);
   return address;
+}
+
+gboolean
+mr_listener_check_address (const char *address, GError **error)
+{
+  g_autoptr (GSocketAddress) parsed = parse_address (address, error);
+
+  return parsed != NULL;
 }
 
 /* A socket file stays behind when its process is killed. */

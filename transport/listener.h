@@ -12,6 +12,9 @@ typedef struct _MrListener MrListener;
 /** MrListenerFunc: @fd: (transfer full): an accepted socket, non-blocking and close-on-exec. */
 typedef void (*MrListenerFunc) (int fd, gpointer user_data);
 
+/** mr_listener_check_address: %FALSE with %MR_ERROR_CONFIG when mr_listener_new() would find @address malformed. */
+gboolean mr_listener_check_address (const char *address, GError **error);
+
 /**
  * mr_listener_new:
  * @address: `HOST:PORT` (numeric or `localhost`), `[IPv6]:PORT`, or `unix:PATH`; port 0 takes a free one. A socket file

@@ -25,7 +25,8 @@ struct _MrReactor {
   GPtrArray *heap; /* of borrowed MrTimer, the earliest first; timer->position is index + 1 */
   MrFlush *flush_first;
   MrFlush *flush_last;
-  guint lingering;
+  GQueue lingering; /* of MrLinger, linked through MrLinger.link */
+  guint n_unsent;
   int n_events; /* of this turn; events[next_event..] are still to be dispatched */
   int next_event;
   struct epoll_event events[EVENTS_PER_TURN];
@@ -287,6 +288,11 @@ mr_reactor_free (MrReactor *reactor)
 {
   if (reactor == NULL)
     return;
+  while (reactor->lingering.head != NULL) {
+    MrLinger *linger = reactor->lingering.head->data;
+
+    linger->drop (linger);
+  }
   g_source_destroy (&reactor->source->source);
   g_source_unref (&reactor->source->source);
   while (reactor->flush_first != NULL)
@@ -304,14 +310,35 @@ mr_reactor_now (MrReactor *reactor)
   return reactor->in_turn ? reactor->now_us : g_get_monotonic_time ();
 }
 
+/* --- what lingers --- */
+
 void
-mr_reactor_linger (MrReactor *reactor, int change)
+mr_linger_add (MrReactor *reactor, MrLinger *linger, MrLingerFunc drop)
 {
-  reactor->lingering += (guint) change;
+  linger->link.data = linger;
+  linger->drop = drop;
+  linger->unsent = TRUE;
+  g_queue_push_tail_link (&reactor->lingering, &linger->link);
+  reactor->n_unsent++;
+}
+
+void
+mr_linger_sent (MrReactor *reactor, MrLinger *linger)
+{
+  if (linger->unsent)
+    reactor->n_unsent--;
+  linger->unsent = FALSE;
+}
+
+void
+mr_linger_remove (MrReactor *reactor, MrLinger *linger)
+{
+  mr_linger_sent (reactor, linger);
+  g_queue_unlink (&reactor->lingering, &linger->link);
 }
 
 guint
 mr_reactor_get_lingering (MrReactor *reactor)
 {
-  return reactor->lingering;
+  return reactor->n_unsent;
 }

@@ -60,7 +60,7 @@ struct _MrFlush {
  */
 MrReactor *mr_reactor_new (GMainContext *context);
 
-/** mr_reactor_free: all watches must have been removed; timers and flushes still set are dropped. */
+/** mr_reactor_free: what lingers is dropped; all other watches must have been removed; timers and flushes are dropped. */
 void mr_reactor_free (MrReactor *reactor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrReactor, mr_reactor_free)
 
@@ -89,6 +89,23 @@ void mr_timer_clear (MrTimer *timer);
 void mr_flush_queue (MrReactor *reactor, MrFlush *flush);
 void mr_flush_unqueue (MrReactor *reactor, MrFlush *flush);
 
-/** mr_reactor_linger: counts sockets that nobody owns any more but that still send their last bytes. */
-void mr_reactor_linger (MrReactor *reactor, int change);
+/**
+ * MrLinger: something that nobody owns any more but that still has last bytes to send; embedded. Zeroed memory is valid.
+ */
+typedef struct _MrLinger MrLinger;
+typedef void (*MrLingerFunc) (MrLinger *linger);
+struct _MrLinger {
+  GList link;
+  MrLingerFunc drop; /* called when the reactor goes before it */
+  gboolean unsent;
+};
+
+/** mr_linger_add: @linger has something to send; the reactor ends it if need be. */
+void mr_linger_add (MrReactor *reactor, MrLinger *linger, MrLingerFunc drop);
+
+/** mr_linger_sent: its last byte is out; what it still waits for may be cut short. */
+void mr_linger_sent (MrReactor *reactor, MrLinger *linger);
+void mr_linger_remove (MrReactor *reactor, MrLinger *linger);
+
+/** mr_reactor_get_lingering: how many still have bytes to send: a program ends when there are none. */
 guint mr_reactor_get_lingering (MrReactor *reactor);

@@ -9,7 +9,7 @@ static MrJob *
 job_new (const char *model, guint64 number)
 {
   MrAdmission admission = { .model = g_strdup (model) };
-  MrJob *job = mr_job_new (NULL, &admission);
+  MrJob *job = mr_job_new (NULL, NULL, &admission);
 
   job->number = number;
   return job;
@@ -24,7 +24,7 @@ is_wanted (const char *model, gpointer user_data)
 static void
 test_order (void)
 {
-  g_autoptr (MrJobQueue) queue = mr_job_queue_new (0);
+  g_autoptr (MrJobQueue) queue = mr_job_queue_new ();
   MrJob *jobs[] = { job_new ("a", 1), job_new ("b", 2), job_new ("a", 3) };
 
   for (gsize i = 0; i < G_N_ELEMENTS (jobs); i++)
@@ -46,9 +46,10 @@ test_order (void)
 static void
 test_bound (void)
 {
-  g_autoptr (MrJobQueue) queue = mr_job_queue_new (2);
+  g_autoptr (MrJobQueue) queue = mr_job_queue_new ();
   MrJob *jobs[] = { job_new ("a", 1), job_new ("b", 2), job_new ("a", 3) };
 
+  mr_job_queue_set_max_length (queue, 2);
   g_assert_true (mr_job_queue_push (queue, jobs[1], FALSE));
   g_assert_true (mr_job_queue_push (queue, jobs[2], FALSE));
   g_assert_false (mr_job_queue_push (queue, jobs[0], FALSE));
@@ -94,10 +95,11 @@ static void
 test_random (void)
 {
   static const char *const wishes[] = { "a", "bc", "abcd", "d", "x", "ad" };
-  g_autoptr (MrJobQueue) queue = mr_job_queue_new (MAX_LENGTH);
+  g_autoptr (MrJobQueue) queue = mr_job_queue_new ();
   g_autoptr (GPtrArray) waiting = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_job_free);
   g_autoptr (GPtrArray) away = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_job_free);
 
+  mr_job_queue_set_max_length (queue, MAX_LENGTH);
   for (guint64 step = 1; step <= N_STEPS; step++) {
     const char *wanted = wishes[g_test_rand_int_range (0, G_N_ELEMENTS (wishes))];
     MrJob *found = mr_job_queue_find (queue, is_wanted, (gpointer) wanted);

@@ -25,7 +25,7 @@ static void
 test_illegal_edge_is_reported (void)
 {
   MrAdmission admission = { .model = g_strdup ("a") };
-  MrJob *job = mr_job_new (NULL, &admission);
+  MrJob *job = mr_job_new (NULL, NULL, &admission);
 
   g_assert_null (admission.model);
   g_assert_true (mr_job_set_state (job, MR_JOB_QUEUED));
@@ -44,8 +44,8 @@ test_ids_differ (void)
 {
   MrAdmission first = { 0 };
   MrAdmission second = { 0 };
-  MrJob *a = mr_job_new (NULL, &first);
-  MrJob *b = mr_job_new (NULL, &second);
+  MrJob *a = mr_job_new (NULL, NULL, &first);
+  MrJob *b = mr_job_new (NULL, NULL, &second);
 
   g_assert_cmpstr (a->id, !=, b->id);
   g_assert_true (g_uuid_string_is_valid (a->id));
