@@ -17,7 +17,7 @@ static const char *const log_level_choices[] = { "trace", "debug", "info", "warn
 static const MrOption options[] = {
   { .name = "listen", .environment = "LISTEN_ADDR", .type = MR_OPTION_STRV, .offset = AT (listen),
     .default_value = "127.0.0.1:8080", .argument = "ADDRESS",
-    .help = "Where clients and workers connect: HOST:PORT, [IPv6]:PORT or unix:PATH. May be given several times." },
+    .help = "Where clients and workers connect: HOST:PORT, [IPv6]:PORT or unix:PATH." },
   { .name = "worker-secret", .environment = "WORKER_SECRET", .type = MR_OPTION_STRING, .offset = AT (worker_secret),
     .argument = "SECRET", .secret = TRUE, .help = "What workers must present. Required." },
   { .name = "provider", .environment = "PROVIDER_NAME", .type = MR_OPTION_STRING, .offset = AT (provider),
@@ -55,11 +55,11 @@ static const MrOption options[] = {
             "workers are connected and none of them, or of those before, has ever listed it." },
   { .name = "cors-origin", .environment = "CORS_ORIGIN", .type = MR_OPTION_STRV, .offset = AT (cors_origins),
     .default_value = "*", .argument = "ORIGIN",
-    .help = "Web pages that may call the client API from a browser, as https://example.org; * for all. May be given "
+    .help = "Web pages that may call the client API from a browser, as https://example.org; * for all. "
             "several times." },
   { .name = "trusted-proxy", .environment = "TRUSTED_PROXY", .type = MR_OPTION_STRV, .offset = AT (trusted_proxies),
     .default_value = "127.0.0.0/8,::1", .argument = "NETWORK",
-    .help = "Whose Forwarded and X-Forwarded-For headers are believed. May be given several times." },
+    .help = "Whose Forwarded and X-Forwarded-For headers are believed." },
   { .name = "worker-header", .environment = "WORKER_HEADER", .type = MR_OPTION_BOOL, .offset = AT (worker_header),
     .default_value = "true", .argument = "BOOL",
     .help = "Whether answers name their worker in x-modelrelay-worker." },
