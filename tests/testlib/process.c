@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Child processes of a test. One thread a process collects what it writes.
+ * Child processes of a test. One thread a process collects what it writes, and then its exit.
  */
 #include "process.h"
 
@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,15 +17,14 @@
 struct _MrtProcess {
   GPid pid;
   char *name;
-  int pidfd;
-  gboolean exited;
-  int exit_code;
-  GThread *reader;
+  GThread *watcher;
   int out_fd;
   int err_fd;
 
-  GMutex lock; /* guards what follows, shared with the reader */
+  GMutex lock; /* guards what follows, shared with the watcher */
   GCond changed;
+  gboolean exited;
+  int exit_code;
   GString *out;
   GString *err;
 };
@@ -55,10 +53,9 @@ collect (MrtProcess *process, int fd, GString *into)
   return TRUE;
 }
 
-static gpointer
-read_output (gpointer data)
+static void
+read_output (MrtProcess *process)
 {
-  MrtProcess *process = data;
   struct pollfd fds[] = { { .fd = process->out_fd, .events = POLLIN }, { .fd = process->err_fd, .events = POLLIN } };
 
   while (fds[0].fd >= 0 || fds[1].fd >= 0) {
@@ -68,6 +65,24 @@ read_output (gpointer data)
     if (fds[1].fd >= 0 && fds[1].revents != 0 && !collect (process, fds[1].fd, process->err))
       fds[1].fd = -1;
   }
+}
+
+static gpointer
+watch (gpointer data)
+{
+  MrtProcess *process = data;
+  siginfo_t info = { 0 };
+  int status;
+
+  read_output (process);
+  /* Its number is not given back before nobody can send it a signal any more. */
+  waitid (P_PID, (id_t) process->pid, &info, WEXITED | WNOWAIT);
+  g_mutex_lock (&process->lock);
+  waitpid (process->pid, &status, 0);
+  process->exited = TRUE;
+  process->exit_code = WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
+  g_cond_broadcast (&process->changed);
+  g_mutex_unlock (&process->lock);
   return NULL;
 }
 
@@ -102,45 +117,36 @@ mrt_process_start (const char *const *argv, const char *const *env)
     g_error ("cannot start %s: %s", argv[0], error->message);
   fcntl (process->out_fd, F_SETFD, FD_CLOEXEC);
   fcntl (process->err_fd, F_SETFD, FD_CLOEXEC);
-  process->pidfd = pidfd_open (process->pid, 0);
-  g_assert_cmpint (process->pidfd, >=, 0);
   process->name = g_path_get_basename (argv[0]);
   process->out = g_string_new (NULL);
   process->err = g_string_new (NULL);
   g_mutex_init (&process->lock);
   g_cond_init (&process->changed);
-  process->reader = g_thread_new ("output", read_output, process);
+  process->watcher = g_thread_new ("watcher", watch, process);
   return process;
-}
-
-int
-mrt_process_get_pid (MrtProcess *process)
-{
-  return process->pid;
 }
 
 void
 mrt_process_signal (MrtProcess *process, int signal)
 {
+  g_mutex_lock (&process->lock);
   if (!process->exited)
     kill (process->pid, signal);
+  g_mutex_unlock (&process->lock);
 }
 
 int
 mrt_process_wait_exit (MrtProcess *process, int timeout_ms)
 {
-  struct pollfd wait = { .fd = process->pidfd, .events = POLLIN };
-  int status;
+  gint64 deadline = g_get_monotonic_time () + timeout_ms * G_TIME_SPAN_MILLISECOND;
+  int exit_code;
 
-  if (process->exited)
-    return process->exit_code;
-  if (poll (&wait, 1, timeout_ms) <= 0)
-    return -1;
-  waitpid (process->pid, &status, 0);
-  process->exited = TRUE;
-  process->exit_code = WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
-  g_thread_join (g_steal_pointer (&process->reader));
-  return process->exit_code;
+  g_mutex_lock (&process->lock);
+  while (!process->exited && g_cond_wait_until (&process->changed, &process->lock, deadline))
+    continue;
+  exit_code = process->exited ? process->exit_code : -1;
+  g_mutex_unlock (&process->lock);
+  return exit_code;
 }
 
 static gboolean
@@ -166,10 +172,9 @@ mrt_process_free (MrtProcess *process)
     mrt_process_signal (process, SIGTERM);
   if (mrt_process_wait_exit (process, 3000) < 0)
     mrt_process_signal (process, SIGKILL);
-  mrt_process_wait_exit (process, -1);
+  g_thread_join (process->watcher);
   if (is_crash (process))
     g_error ("%s crashed or complained (exit %d):\n%s", process->name, process->exit_code, process->err->str);
-  close (process->pidfd);
   close (process->out_fd);
   close (process->err_fd);
   g_string_free (process->out, TRUE);

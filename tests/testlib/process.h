@@ -26,7 +26,6 @@ MrtProcess *mrt_process_start (const char *const *argv, const char *const *env);
 void mrt_process_free (MrtProcess *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrtProcess, mrt_process_free)
 
-int mrt_process_get_pid (MrtProcess *process);
 void mrt_process_signal (MrtProcess *process, int signal);
 
 /** mrt_process_wait_exit: exit code, or 128 + signal; -1 when it still runs after @timeout_ms. */

@@ -278,6 +278,8 @@ mrt_websocket_expect_close (MrtWebsocket *socket, guint code, const char *reason
 
   while (socket->close_code == 0 && mrt_now_ms () < deadline)
     mrt_websocket_receive (socket, text, (int) MAX (0, deadline - mrt_now_ms ()));
+  /* The other side need not wait for us any longer. */
+  mrt_stream_half_close (socket->stream);
   g_assert_cmpuint (socket->close_code, ==, code);
   if (reason != NULL)
     g_assert_cmpstr (socket->close_reason, ==, reason);

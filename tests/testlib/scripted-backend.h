@@ -39,7 +39,11 @@ MrtBackendRequest *mrt_backend_accept (MrtBackend *backend);
 /** mrt_backend_is_quiet: no inference request within @timeout_ms. */
 gboolean mrt_backend_is_quiet (MrtBackend *backend, int timeout_ms);
 
-/** mrt_backend_request_free: before its backend's end: closes the connection, or keeps it for another request when the answer was complete. */
+/**
+ * mrt_backend_request_free: before its backend's end
+ *
+ * Closes the connection, or keeps it for another request when the answer was complete.
+ */
 void mrt_backend_request_free (MrtBackendRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrtBackendRequest, mrt_backend_request_free)
 
