@@ -117,6 +117,15 @@
 /* Addresses whose failed authentications are remembered; the oldest is forgotten. */
 #define MR_LIMIT_AUTH_PEERS 10000
 
+/* A request's id on a link; ours are UUIDs. A longer one is a protocol error. */
+#define MR_LIMIT_REQUEST_ID_BYTES 256
+
+/* A request's window in each direction (flow_control): what a slow taker may leave in the relay, and in the worker. */
+#define MR_LIMIT_STREAM_WINDOW_BYTES (1024 * 1024)
+
+/* A body leaves in binary frames of this size, so that others on the link come between. */
+#define MR_LIMIT_BODY_FRAME_BYTES (64 * 1024)
+
 /* --- Backend --- */
 
 /* A buffered (not streamed) answer in the worker; above the cap response_too_large. */

@@ -33,6 +33,7 @@ typedef enum {
   MEMBER_STATUS_CODE,
   MEMBER_HEADERS,
   MEMBER_BODY,
+  MEMBER_BODY_BYTES,
   MEMBER_CHUNK,
   MEMBER_TOKEN_COUNTS,
   MEMBER_CANCEL_REASON,
@@ -45,12 +46,15 @@ typedef enum {
   MEMBER_MESSAGE,
   MEMBER_PROTOCOL_VERSION,
   MEMBER_EXTENSIONS,
+  MEMBER_BYTES,
+  MEMBER_WINDOW_BYTES,
   N_MEMBERS
 } Member;
 
 typedef enum {
   KIND_TAG, /* the type itself; written and read apart */
   KIND_STRING,
+  KIND_ID, /* a string of at most MR_LIMIT_REQUEST_ID_BYTES */
   KIND_STRV,
   KIND_BOOL,
   KIND_COUNT,  /* gint64, not negative; -1 when absent */
@@ -71,7 +75,7 @@ typedef struct {
 
 static const Field fields[N_MEMBERS] = {
   [MEMBER_TYPE] = { "type", KIND_TAG, OFFSET (type) },
-  [MEMBER_REQUEST_ID] = { "request_id", KIND_STRING, OFFSET (request_id) },
+  [MEMBER_REQUEST_ID] = { "request_id", KIND_ID, OFFSET (request_id) },
   [MEMBER_WORKER_ID] = { "worker_id", KIND_STRING, OFFSET (worker_id) },
   [MEMBER_WORKER_NAME] = { "worker_name", KIND_STRING, OFFSET (worker_name) },
   [MEMBER_MODEL] = { "model", KIND_STRING, OFFSET (model) },
@@ -82,6 +86,7 @@ static const Field fields[N_MEMBERS] = {
   [MEMBER_STATUS_CODE] = { "status_code", KIND_STATUS, OFFSET (status_code) },
   [MEMBER_HEADERS] = { "headers", KIND_HEADERS, OFFSET (headers) },
   [MEMBER_BODY] = { "body", KIND_PAYLOAD, OFFSET (payload) },
+  [MEMBER_BODY_BYTES] = { "body_bytes", KIND_COUNT, OFFSET (body_bytes) },
   [MEMBER_CHUNK] = { "chunk", KIND_PAYLOAD, OFFSET (payload) },
   [MEMBER_TOKEN_COUNTS] = { "token_counts", KIND_USAGE, OFFSET (token_counts) },
   [MEMBER_CANCEL_REASON] = { "reason", KIND_CANCEL_REASON, OFFSET (reason) },
@@ -94,6 +99,8 @@ static const Field fields[N_MEMBERS] = {
   [MEMBER_MESSAGE] = { "message", KIND_STRING, OFFSET (text) },
   [MEMBER_PROTOCOL_VERSION] = { "protocol_version", KIND_STRING, OFFSET (protocol_version) },
   [MEMBER_EXTENSIONS] = { "extensions", KIND_STRV, OFFSET (extensions) },
+  [MEMBER_BYTES] = { "bytes", KIND_COUNT, OFFSET (bytes) },
+  [MEMBER_WINDOW_BYTES] = { "window_bytes", KIND_COUNT, OFFSET (window_bytes) },
 };
 
 #define BIT(member) (1u << MEMBER_##member)
@@ -101,17 +108,17 @@ static const Field fields[N_MEMBERS] = {
 /* Sets of members, as bits. */
 typedef struct {
   const char *name;
-  MrMessageSender sender;
+  guint senders; /* set of MrMessageSender */
   guint32 required;
   guint32 optional;
 } TypeInfo;
 
 static const TypeInfo types[MR_MESSAGE_N_TYPES] = {
   [MR_MESSAGE_REGISTER_ACK] = { "register_ack", MR_SENDER_SERVER, BIT (WORKER_ID) | BIT (MODELS),
-                                BIT (WARNINGS) | BIT (PROTOCOL_VERSION) | BIT (EXTENSIONS) },
+                                BIT (WARNINGS) | BIT (PROTOCOL_VERSION) | BIT (EXTENSIONS) | BIT (WINDOW_BYTES) },
   [MR_MESSAGE_REQUEST] = { "request", MR_SENDER_SERVER,
-                           BIT (REQUEST_ID) | BIT (MODEL) | BIT (ENDPOINT_PATH) | BIT (IS_STREAMING) | BIT (BODY),
-                           BIT (HEADERS) },
+                           BIT (REQUEST_ID) | BIT (MODEL) | BIT (ENDPOINT_PATH) | BIT (IS_STREAMING),
+                           BIT (HEADERS) | BIT (BODY) | BIT (BODY_BYTES) },
   [MR_MESSAGE_CANCEL] = { "cancel", MR_SENDER_SERVER, BIT (REQUEST_ID) | BIT (CANCEL_REASON), 0 },
   [MR_MESSAGE_PING] = { "ping", MR_SENDER_SERVER, 0, BIT (TIMESTAMP_UNIX_MS) },
   [MR_MESSAGE_GRACEFUL_SHUTDOWN] = { "graceful_shutdown", MR_SENDER_SERVER, 0,
@@ -124,17 +131,11 @@ static const TypeInfo types[MR_MESSAGE_N_TYPES] = {
                                   BIT (HEADERS) },
   [MR_MESSAGE_RESPONSE_CHUNK] = { "response_chunk", MR_SENDER_WORKER, BIT (REQUEST_ID) | BIT (CHUNK), 0 },
   [MR_MESSAGE_RESPONSE_COMPLETE] = { "response_complete", MR_SENDER_WORKER, BIT (REQUEST_ID) | BIT (STATUS_CODE),
-                                     BIT (HEADERS) | BIT (BODY) | BIT (TOKEN_COUNTS) },
+                                     BIT (HEADERS) | BIT (BODY) | BIT (BODY_BYTES) | BIT (TOKEN_COUNTS) },
   [MR_MESSAGE_PONG] = { "pong", MR_SENDER_WORKER, BIT (CURRENT_LOAD), BIT (TIMESTAMP_UNIX_MS) },
   [MR_MESSAGE_ERROR] = { "error", MR_SENDER_WORKER, BIT (CODE) | BIT (MESSAGE), BIT (REQUEST_ID) },
-};
-
-static const struct {
-  const char *name;
-  MrExtensions extension;
-} extensions[] = {
-  { "request_errors", MR_EXTENSION_REQUEST_ERRORS },
-  { "response_start", MR_EXTENSION_RESPONSE_START },
+  [MR_MESSAGE_WINDOW_UPDATE] = { "window_update", MR_SENDER_SERVER | MR_SENDER_WORKER, BIT (REQUEST_ID) | BIT (BYTES),
+                                 0 },
 };
 
 static const char *const cancel_reasons[] = {
@@ -150,30 +151,6 @@ static const struct {
   { "completion_tokens", G_STRUCT_OFFSET (MrUsage, completion_tokens) },
   { "total_tokens", G_STRUCT_OFFSET (MrUsage, total_tokens) },
 };
-
-MrExtensions
-mr_extensions_from_strv (const char *const *names)
-{
-  MrExtensions set = 0;
-
-  for (gsize i = 0; i < G_N_ELEMENTS (extensions); i++) {
-    if (names != NULL && g_strv_contains (names, extensions[i].name))
-      set |= extensions[i].extension;
-  }
-  return set;
-}
-
-char **
-mr_extensions_to_strv (MrExtensions set)
-{
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-
-  for (gsize i = 0; i < G_N_ELEMENTS (extensions); i++) {
-    if (set & extensions[i].extension)
-      g_strv_builder_add (builder, extensions[i].name);
-  }
-  return g_strv_builder_end (builder);
-}
 
 const char *
 mr_message_type_name (MrMessageType type)
@@ -193,7 +170,7 @@ mr_message_clear (MrMessage *message)
 
     if ((members & (1u << i)) == 0)
       continue;
-    if (fields[i].kind == KIND_STRING || fields[i].kind == KIND_CANCEL_REASON)
+    if (fields[i].kind == KIND_STRING || fields[i].kind == KIND_ID || fields[i].kind == KIND_CANCEL_REASON)
       g_free (*(char **) field);
     else if (fields[i].kind == KIND_STRV)
       g_strfreev (*(char ***) field);
@@ -276,6 +253,7 @@ is_absent (const Field *field, const MrMessage *message)
 
   switch (field->kind) {
   case KIND_STRING:
+  case KIND_ID:
     return *(char *const *) at == NULL || **(char *const *) at == '\0';
   case KIND_STRV:
     return *(char **const *) at == NULL || **(char **const *) at == NULL;
@@ -302,6 +280,7 @@ append_field (GString *out, const Field *field, const MrMessage *message)
   case KIND_TAG:
     break;
   case KIND_STRING:
+  case KIND_ID:
     mr_json_append_cstring (out, *(char *const *) at);
     break;
   case KIND_STRV:
@@ -492,6 +471,10 @@ decode_field (const Field *field, const MrJsonValue *value, MrMessage *message, 
   switch (field->kind) {
   case KIND_STRING:
     return decode_string (value, at, error);
+  case KIND_ID:
+    if (value->text.length > MR_LIMIT_REQUEST_ID_BYTES)
+      return wrong (error, "too long");
+    return decode_string (value, at, error);
   case KIND_STRV:
     return decode_strv (value, at, error);
   case KIND_BOOL:
@@ -527,7 +510,7 @@ decode_type (const MrJsonValue *value, MrMessageSender sender, MrMessageType *ty
   const char *name = unescaped != NULL ? unescaped : value->text.data + 1;
   gsize length = unescaped != NULL ? strlen (unescaped) : value->text.length - 2;
   for (guint i = 0; i < MR_MESSAGE_N_TYPES; i++) {
-    if (types[i].sender == sender && strlen (types[i].name) == length && memcmp (types[i].name, name, length) == 0) {
+    if ((types[i].senders & sender) != 0 && strlen (types[i].name) == length && memcmp (types[i].name, name, length) == 0) {
       *type = i;
       return TRUE;
     }
@@ -562,6 +545,19 @@ decode_fields (const MrJsonValue *values, MrMessage *message, GError **error)
   return TRUE;
 }
 
+/* A request has its body in itself or in the frames that follow. */
+static gboolean
+check_body (const MrMessage *message, GError **error)
+{
+  if ((message->payload.data != NULL && message->body_bytes >= 0) ||
+      (message->type == MR_MESSAGE_REQUEST && message->payload.data == NULL && message->body_bytes < 0)) {
+    g_set_error (error, MR_ERROR, MR_ERROR_PROTOCOL, "%s needs one of \"body\" and \"body_bytes\"",
+                 types[message->type].name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean
 mr_message_decode (const char *text, gsize length, MrMessageSender sender, MrMessage *message, GError **error)
 {
@@ -578,7 +574,7 @@ mr_message_decode (const char *text, gsize length, MrMessageSender sender, MrMes
   }
   if (!decode_type (&values[MEMBER_TYPE], sender, &decoded.type, error))
     return FALSE;
-  if (!decode_fields (values, &decoded, error)) {
+  if (!decode_fields (values, &decoded, error) || !check_body (&decoded, error)) {
     mr_message_clear (&decoded);
     return FALSE;
   }

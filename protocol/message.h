@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "extension.h"
 #include "headers.h"
 #include "json.h"
 #include "sse.h"
@@ -26,26 +27,12 @@ typedef enum {
   MR_MESSAGE_RESPONSE_COMPLETE,
   MR_MESSAGE_PONG,
   MR_MESSAGE_ERROR,
+  MR_MESSAGE_WINDOW_UPDATE, /* either way */
   MR_MESSAGE_N_TYPES
 } MrMessageType;
 
 /** MrMessageSender: who may send a type. */
-typedef enum { MR_SENDER_SERVER, MR_SENDER_WORKER } MrMessageSender;
-
-/** Extensions (protocol, last chapter) that this code knows, as a set. */
-typedef enum {
-  MR_EXTENSION_REQUEST_ERRORS = 1 << 0,
-  MR_EXTENSION_RESPONSE_START = 1 << 1,
-} MrExtensions;
-
-/**
- * mr_extensions_from_strv:
- * @names: (nullable): names as they came; unknown ones are ignored
- */
-MrExtensions mr_extensions_from_strv (const char *const *names);
-
-/** mr_extensions_to_strv: (transfer full): names of the set, NULL-terminated. */
-char **mr_extensions_to_strv (MrExtensions extensions);
+typedef enum { MR_SENDER_SERVER = 1, MR_SENDER_WORKER = 2 } MrMessageSender;
 
 /**
  * MrMessage:
@@ -87,12 +74,15 @@ typedef struct {
   gint64 status_code;
   gint64 timestamp_unix_ms;  /* optional */
   gint64 drain_timeout_secs; /* optional */
+  gint64 body_bytes;         /* request, response_complete: in place of the payload, which follows in binary frames; optional */
+  gint64 bytes;              /* window_update */
+  gint64 window_bytes;       /* register_ack: each request's window at its start; optional */
   MrUsage token_counts;      /* optional: all -1 */
 } MrMessage;
 
 #define MR_MESSAGE_INIT(TYPE)                                                                                  \
   .type = MR_MESSAGE_##TYPE, .current_load = -1, .timestamp_unix_ms = -1, .drain_timeout_secs = -1,            \
-  .token_counts = { -1, -1, -1 }
+  .body_bytes = -1, .window_bytes = -1, .token_counts = { -1, -1, -1 }
 
 /** mr_message_clear: frees what a decoded message owns and zeroes it. */
 void mr_message_clear (MrMessage *message);

@@ -203,13 +203,14 @@ end_event (MrSseScanner *scanner, const char *data, gsize length)
 void
 mr_sse_scanner_feed (MrSseScanner *scanner, const char *data, gsize length)
 {
+  if (length == 0)
+    return;
+
   const char *end = data + length;
   const char *event = data; /* start of what came of the present event in @data */
   const char *at = data;    /* start of the present line, or of its rest */
   LineEnds ends = { NULL };
 
-  if (length == 0)
-    return;
   if (scanner->after_cr && *at == '\n')
     event = ++at;
   scanner->after_cr = FALSE;

@@ -13,6 +13,7 @@ typedef struct {
   MrApi api;
   char *model;
   gboolean is_streaming;
+  gboolean binary; /* the body is no text: only a worker with binary_frames can take it */
 } MrAdmission;
 
 void mr_admission_clear (MrAdmission *admission);
@@ -21,11 +22,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MrAdmission, mr_admission_clear)
 /**
  * mr_admission_check:
  * @path: path of an inference endpoint
+ * @content_type: (nullable): the request's; `multipart/form-data` is read for its fields `model` and `stream`, anything else
+ *   as JSON
  * @admission: (out caller-allocates): untouched on failure
  * @error: return location
  *
- * `stream` counts only when it is the JSON value `true`.
+ * `stream` counts only when it is the JSON value `true`, or the form field `true`.
  *
  * Returns: %FALSE with %MR_ERROR_INVALID_JSON (the message says where reading stopped) or %MR_ERROR_MISSING_MODEL
  */
-gboolean mr_admission_check (const char *path, GBytes *body, MrAdmission *admission, GError **error);
+gboolean mr_admission_check (const char *path, const char *content_type, GBytes *body, MrAdmission *admission, GError **error);

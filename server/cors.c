@@ -27,7 +27,8 @@ void
 mr_cors_apply (const char *const *allowed, const char *origin, MrHeaders *fields)
 {
   if (apply (allowed, origin, fields))
-    mr_headers_set (fields, "access-control-expose-headers", "x-request-id, x-modelrelay-worker, retry-after");
+    mr_headers_set (fields, "access-control-expose-headers",
+                    "x-request-id, request-id, x-modelrelay-worker, retry-after");
 }
 
 void

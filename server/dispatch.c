@@ -11,10 +11,10 @@ mr_dispatch_load (const MrDispatchWorker *worker)
 }
 
 gboolean
-mr_dispatch_serves (const MrDispatchWorker *worker, const char *model)
+mr_dispatch_serves (const MrDispatchWorker *worker, const MrDispatchNeed *need)
 {
-  return !worker->draining &&
-         (g_hash_table_contains (worker->models, model) || g_hash_table_contains (worker->models, MR_MODEL_ANY));
+  return !worker->draining && (worker->takes_binary || !need->binary) &&
+         (g_hash_table_contains (worker->models, need->model) || g_hash_table_contains (worker->models, MR_MODEL_ANY));
 }
 
 /* a's share of its capacity below b's, without division: loads and capacities are small. */
@@ -28,12 +28,12 @@ is_better (const MrDispatchWorker *a, const MrDispatchWorker *b)
 }
 
 int
-mr_dispatch_choose (MrDispatchWorker *const *workers, guint n, const char *model)
+mr_dispatch_choose (MrDispatchWorker *const *workers, guint n, const MrDispatchNeed *need)
 {
   int best = -1;
 
   for (guint i = 0; i < n; i++) {
-    if (mr_dispatch_load (workers[i]) >= workers[i]->max_concurrent || !mr_dispatch_serves (workers[i], model))
+    if (mr_dispatch_load (workers[i]) >= workers[i]->max_concurrent || !mr_dispatch_serves (workers[i], need))
       continue;
     if (best < 0 || is_better (workers[i], workers[best]))
       best = (int) i;

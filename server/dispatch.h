@@ -17,22 +17,29 @@ typedef struct {
   guint reported_load;    /* what the worker last said */
   guint in_flight;        /* slots that we hold on it */
   gboolean draining;
+  gboolean takes_binary;  /* negotiated binary_frames: bodies that are no text can be carried */
   guint64 last_chosen;    /* number of its last assignment: ties go to the one that waited longest */
 } MrDispatchWorker;
 
 /** mr_dispatch_load: the greater of what it reports and what we count. */
 guint mr_dispatch_load (const MrDispatchWorker *worker);
 
-/** mr_dispatch_serves: %TRUE when it lists @model or "*" and is not draining. */
-gboolean mr_dispatch_serves (const MrDispatchWorker *worker, const char *model);
+/** MrDispatchNeed: what a request asks of its worker. Borrowed. */
+typedef struct {
+  const char *model;
+  gboolean binary; /* its body is no text */
+} MrDispatchNeed;
+
+/** mr_dispatch_serves: %TRUE when it lists the model or "*", can carry the body, and is not draining. */
+gboolean mr_dispatch_serves (const MrDispatchWorker *worker, const MrDispatchNeed *need);
 
 /**
  * mr_dispatch_choose:
  * @workers: (array length=n): candidates
  *
- * Among the workers that serve @model and have a free slot the one with the lowest load relative to its
+ * Among the workers that serve @need and have a free slot the one with the lowest load relative to its
  * capacity; of equals the one that was chosen longest ago.
  *
  * Returns: its index, or -1 when none can take it now
  */
-int mr_dispatch_choose (MrDispatchWorker *const *workers, guint n, const char *model);
+int mr_dispatch_choose (MrDispatchWorker *const *workers, guint n, const MrDispatchNeed *need);

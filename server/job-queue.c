@@ -1,19 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One list of waiting jobs per model, each in order of arrival. See job-queue.h.
+ * One list of waiting jobs per need (model, and text or not), each in order of arrival. See job-queue.h.
  */
 #include "job-queue.h"
 
 struct _MrJobQueue {
-  GHashTable *models; /* char * (the first job's) -> GQueue of MrJob, linked through MrJob.queue_link */
+  GHashTable *needs; /* MrDispatchNeed -> GQueue of MrJob, linked through MrJob.queue_link; both owned */
   guint length;
   guint max_length;
 };
 
-static void
-free_list (gpointer data)
+static guint
+need_hash (gconstpointer key)
 {
-  g_free (data); /* its links are members of the jobs */
+  const MrDispatchNeed *need = key;
+
+  return g_str_hash (need->model) ^ (guint) need->binary;
+}
+
+static gboolean
+need_equal (gconstpointer a, gconstpointer b)
+{
+  const MrDispatchNeed *left = a;
+  const MrDispatchNeed *right = b;
+
+  return left->binary == right->binary && g_str_equal (left->model, right->model);
+}
+
+static void
+need_free (gpointer data)
+{
+  MrDispatchNeed *need = data;
+
+  g_free ((char *) need->model);
+  g_free (need);
+}
+
+static MrDispatchNeed *
+need_copy (const MrDispatchNeed *need)
+{
+  MrDispatchNeed *copy = g_new (MrDispatchNeed, 1);
+
+  *copy = (MrDispatchNeed){ .model = g_strdup (need->model), .binary = need->binary };
+  return copy;
 }
 
 MrJobQueue *
@@ -21,7 +50,7 @@ mr_job_queue_new (void)
 {
   MrJobQueue *queue = g_new0 (MrJobQueue, 1);
 
-  queue->models = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_list);
+  queue->needs = g_hash_table_new_full (need_hash, need_equal, need_free, g_free); /* a list's links are the jobs' */
   return queue;
 }
 
@@ -36,21 +65,22 @@ mr_job_queue_free (MrJobQueue *queue)
 {
   if (queue == NULL)
     return;
-  g_hash_table_unref (queue->models);
+  g_hash_table_unref (queue->needs);
   g_free (queue);
 }
 
 gboolean
 mr_job_queue_push (MrJobQueue *queue, MrJob *job, gboolean returning)
 {
-  GQueue *list = g_hash_table_lookup (queue->models, job->admission.model);
+  const MrDispatchNeed need = mr_job_need (job);
+  GQueue *list = g_hash_table_lookup (queue->needs, &need);
   GList *after;
 
   if (!returning && queue->max_length > 0 && queue->length >= queue->max_length)
     return FALSE;
   if (list == NULL) {
     list = g_new0 (GQueue, 1);
-    g_hash_table_insert (queue->models, g_strdup (job->admission.model), list);
+    g_hash_table_insert (queue->needs, need_copy (&need), list);
   }
   /* A new job goes to the end at once; only a returning one looks for its place, near the head. */
   after = list->head;
@@ -69,26 +99,28 @@ mr_job_queue_push (MrJobQueue *queue, MrJob *job, gboolean returning)
 void
 mr_job_queue_remove (MrJobQueue *queue, MrJob *job)
 {
-  GQueue *list = g_hash_table_lookup (queue->models, job->admission.model);
+  const MrDispatchNeed need = mr_job_need (job);
+  GQueue *list = g_hash_table_lookup (queue->needs, &need);
 
   g_queue_unlink (list, &job->queue_link);
   queue->length--;
   if (list->length == 0)
-    g_hash_table_remove (queue->models, job->admission.model);
+    g_hash_table_remove (queue->needs, &need);
 }
 
 MrJob *
 mr_job_queue_find (MrJobQueue *queue, MrJobQueuePredicate predicate, gpointer user_data)
 {
   GHashTableIter iter;
+  gpointer key;
   gpointer value;
   MrJob *first = NULL;
 
-  g_hash_table_iter_init (&iter, queue->models);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+  g_hash_table_iter_init (&iter, queue->needs);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
     MrJob *head = ((GQueue *) value)->head->data;
 
-    if ((first == NULL || head->number < first->number) && predicate (head->admission.model, user_data))
+    if ((first == NULL || head->number < first->number) && predicate (key, user_data))
       first = head;
   }
   return first;

@@ -9,8 +9,8 @@
 
 typedef struct _MrJobQueue MrJobQueue;
 
-/** MrJobQueuePredicate: %TRUE when a request for @model could be taken now. */
-typedef gboolean (*MrJobQueuePredicate) (const char *model, gpointer user_data);
+/** MrJobQueuePredicate: %TRUE when a request with this need could be taken now. */
+typedef gboolean (*MrJobQueuePredicate) (const MrDispatchNeed *need, gpointer user_data);
 
 /** mr_job_queue_new: without a bound. */
 MrJobQueue *mr_job_queue_new (void);
@@ -35,9 +35,9 @@ void mr_job_queue_remove (MrJobQueue *queue, MrJob *job);
 /**
  * mr_job_queue_find:
  *
- * Asks @predicate once for each model that somebody waits for.
+ * Asks @predicate once for each need that somebody waits with.
  *
- * Returns: (transfer none) (nullable): of the jobs whose model can be taken the one that came first
+ * Returns: (transfer none) (nullable): of the jobs that can be taken the one that came first
  */
 MrJob *mr_job_queue_find (MrJobQueue *queue, MrJobQueuePredicate predicate, gpointer user_data);
 

@@ -36,12 +36,20 @@ mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission)
   return job;
 }
 
+MrDispatchNeed
+mr_job_need (const MrJob *job)
+{
+  return (MrDispatchNeed){ .model = job->admission.model, .binary = job->admission.binary };
+}
+
 void
 mr_job_free (MrJob *job)
 {
   if (job == NULL)
     return;
   mr_timer_clear (&job->timer);
+  if (job->flush.queued)
+    mr_flush_unqueue (job->timer.reactor, &job->flush);
   mr_response_free (job->response);
   mr_admission_clear (&job->admission);
   mr_headers_free (job->headers);

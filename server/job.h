@@ -10,6 +10,7 @@
 #pragma once
 
 #include "admission.h"
+#include "dispatch.h"
 #include "reactor.h"
 #include "sse.h"
 
@@ -45,6 +46,7 @@ typedef struct {
   guint answer_status;     /* of a stream's head */
   guint requeues;          /* those that count */
   MrTimer timer;           /* queue timeout, then request timeout */
+  MrFlush flush;           /* after the client's connection: what it has taken is given back as credit */
   MrResponse *response;    /* Owned */
   MrWorkerSession *session; /* Borrowed: set while a slot is held for it */
   GList queue_link;        /* in its model's queue */
@@ -58,6 +60,9 @@ typedef struct {
  * Returns: (transfer full): a job in state RECEIVED
  */
 MrJob *mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission);
+
+/** mr_job_need: what it asks of its worker; borrows from the job. */
+MrDispatchNeed mr_job_need (const MrJob *job);
 
 /** mr_job_free: a living job may be freed only when the relay goes. */
 void mr_job_free (MrJob *job);

@@ -8,12 +8,11 @@
  */
 #include "relay.h"
 
+#include "job-log.h"
 #include "job-queue.h"
 #include "limits.h"
 #include "log.h"
 #include "response.h"
-
-#include <string.h>
 
 struct _MrRelay {
   MrReactor *reactor;           /* Borrowed */
@@ -91,6 +90,28 @@ on_client_gone (MrResponse *response, gpointer user_data)
   end_job (job, MR_JOB_CANCELLED);
 }
 
+/* What the client has taken lets the worker send more. */
+static void
+return_credit (MrJob *job)
+{
+  if (job->session != NULL)
+    mr_worker_session_return_credit (job->session, job, mr_response_get_unsent (job->response));
+}
+
+static void
+on_client_drained (MrResponse *response, gpointer user_data)
+{
+  return_credit (user_data);
+}
+
+static void
+on_job_flush (MrFlush *flush)
+{
+  return_credit (MR_OWNER_OF (flush, MrJob, flush));
+}
+
+static const MrResponseEvents response_events = { .gone = on_client_gone, .drained = on_client_drained };
+
 /* --- dispatch --- */
 
 static void
@@ -117,9 +138,9 @@ assign (MrRelay *relay, MrJob *job, MrWorkerSession *session)
 }
 
 static gboolean
-can_take (const char *model, gpointer user_data)
+can_take (const MrDispatchNeed *need, gpointer user_data)
 {
-  return mr_worker_registry_can_take (user_data, model);
+  return mr_worker_registry_can_take (user_data, need);
 }
 
 /* Called whenever a request or a place for one came up: nobody waits for a tick (contract C4). */
@@ -128,8 +149,11 @@ pump (MrRelay *relay)
 {
   MrJob *job;
 
-  while ((job = mr_job_queue_find (relay->queue, can_take, relay->registry)) != NULL)
-    assign (relay, job, mr_worker_registry_choose (relay->registry, job->admission.model));
+  while ((job = mr_job_queue_find (relay->queue, can_take, relay->registry)) != NULL) {
+    const MrDispatchNeed need = mr_job_need (job);
+
+    assign (relay, job, mr_worker_registry_choose (relay->registry, &need));
+  }
 }
 
 /* --- time --- */
@@ -137,7 +161,8 @@ pump (MrRelay *relay)
 static void
 on_queue_timeout (MrJob *job)
 {
-  gboolean served = mr_worker_registry_serves (job->relay->registry, job->admission.model);
+  const MrDispatchNeed need = mr_job_need (job);
+  gboolean served = mr_worker_registry_serves (job->relay->registry, &need);
   g_autofree char *message = NULL;
 
   if (served)
@@ -178,27 +203,12 @@ on_job_timer (MrTimer *timer)
 
 /* --- a request comes --- */
 
-static MrHeaders *
-headers_for_backend (const MrHttpRequest *request, const char *request_id)
-{
-  MrHeaders *headers = mr_headers_new ();
-  const char *connection = mr_http_request_header (request, "connection");
-  SoupMessageHeadersIter iter;
-  const char *name;
-  const char *value;
-
-  soup_message_headers_iter_init (&iter, request->headers);
-  while (soup_message_headers_iter_next (&iter, &name, &value))
-    if (mr_header_travels (name, connection))
-      mr_headers_add (headers, name, value);
-  mr_headers_set (headers, "x-request-id", request_id);
-  return headers;
-}
-
 static gboolean
 is_refused_as_unknown (MrRelay *relay, const char *model)
 {
-  if (mr_worker_registry_serves (relay->registry, model))
+  const MrDispatchNeed need = { .model = model };
+
+  if (mr_worker_registry_serves (relay->registry, &need))
     return FALSE;
   switch ((MrUnknownModels) relay->config->unknown_models) {
   case MR_UNKNOWN_QUEUE:
@@ -233,8 +243,10 @@ job_for_request (MrRelay *relay, MrResponse *response, MrAdmission *admission)
   job->arrived_us = mr_reactor_now (relay->reactor);
   job->endpoint_path = g_strdup (request->target);
   job->response = response;
-  job->headers = headers_for_backend (request, public_id (job));
+  job->headers = mr_http_request_dup_travelling_headers (request);
+  mr_headers_set (job->headers, "x-request-id", public_id (job));
   job->body = g_bytes_ref (request->body);
+  job->flush.func = on_job_flush;
   mr_timer_init (&job->timer, relay->reactor, on_job_timer);
   g_hash_table_add (relay->jobs, job);
   return job;
@@ -244,16 +256,18 @@ static void
 enqueue (MrJob *job)
 {
   MrRelay *relay = job->relay;
+  const MrDispatchNeed need = mr_job_need (job);
 
   /* A full queue for one model does not keep a request from a free worker for another. */
-  if (!mr_job_queue_push (relay->queue, job, can_take (job->admission.model, relay->registry))) {
+  if (!mr_job_queue_push (relay->queue, job, can_take (&need, relay->registry))) {
     mr_log (MR_LOG_WARN, "queue full", "request_id", public_id (job), "model", job->admission.model, NULL);
     fail_job (job, MR_ERROR_QUEUE_FULL, "Too many requests are waiting for a worker; try again later.");
     return;
   }
   mr_job_set_state (job, MR_JOB_QUEUED);
   mr_timer_set (&job->timer, job->arrived_us + relay->config->queue_timeout_us);
-  mr_response_watch (job->response, on_client_gone, job);
+  mr_response_watch (job->response, &response_events, job);
+  mr_response_set_water (job->response, relay->config->stream_window_bytes / 4, relay->config->stream_window_bytes / 8);
   pump (relay);
 }
 
@@ -265,7 +279,8 @@ mr_relay_take_request (MrRelay *relay, MrResponse *response)
   const MrHttpRequest *request = mr_response_get_request (response);
   MrJob *job;
 
-  if (!mr_admission_check (request->path, request->body, &admission, &error)) {
+  if (!mr_admission_check (request->path, mr_http_request_header (request, "content-type"), request->body, &admission,
+                           &error)) {
     mr_response_fail (response, (MrErrorCode) error->code, error->message);
     mr_response_free (response);
     return;
@@ -300,13 +315,13 @@ is_head_sane (const MrMessage *message)
 }
 
 static void
-begin (MrWorkerSession *session, MrJob *job, guint status, const MrHeaders *headers)
+begin (MrWorkerSession *session, MrJob *job, guint status, const MrHeaders *headers, gint64 body_bytes)
 {
   mr_job_set_state (job, MR_JOB_STREAMING);
   job->first_byte_us = mr_reactor_now (job->relay->reactor);
   job->answer_status = status;
   name_worker (job, session);
-  mr_response_begin (job->response, status, headers);
+  mr_response_begin (job->response, status, headers, body_bytes);
 }
 
 static void
@@ -325,7 +340,18 @@ on_started (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpoi
   if (!is_head_sane (message))
     give_up (job, MR_ERROR_BACKEND, "The model server's answer has an invalid head.");
   else
-    begin (session, job, (guint) message->status_code, message->headers);
+    begin (session, job, (guint) message->status_code, message->headers, message->body_bytes);
+}
+
+/* The head of an answer that is whole on the worker: its length is known, and a break shows. */
+static void
+on_body_follows (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data)
+{
+  if (job->state != MR_JOB_DISPATCHED) {
+    give_up (job, MR_ERROR_BACKEND, "The model server broke off in the middle of its answer.");
+    return;
+  }
+  on_started (session, job, message, data);
 }
 
 static void
@@ -337,7 +363,7 @@ on_chunk (MrWorkerSession *session, MrJob *job, MrSpan payload, gpointer data)
 
     mr_headers_add (headers, "content-type", "text/event-stream");
     mr_headers_add (headers, "cache-control", "no-cache");
-    begin (session, job, 200, headers);
+    begin (session, job, 200, headers, -1);
   }
   job->answer_bytes += payload.length;
   if (job->answer_bytes > job->relay->config->max_response_bytes) {
@@ -345,35 +371,10 @@ on_chunk (MrWorkerSession *session, MrJob *job, MrSpan payload, gpointer data)
     return;
   }
   mr_response_chunk (job->response, payload.data, payload.length);
-  if (mr_response_get_unsent (job->response) > MR_LIMIT_CLIENT_UNSENT_BYTES)
+  mr_flush_queue (job->relay->reactor, &job->flush);
+  if (mr_response_get_unsent (job->response) > MR_LIMIT_CLIENT_UNSENT_BYTES &&
+      (session->extensions & MR_EXTENSION_FLOW_CONTROL) == 0)
     give_up (job, MR_ERROR_CLIENT_TOO_SLOW, "The client read the answer too slowly.");
-}
-
-static void
-log_complete (MrWorkerSession *session, MrJob *job, const MrMessage *message)
-{
-  gint64 now = mr_reactor_now (job->relay->reactor);
-  const gint64 numbers[] = {
-    message->status_code,
-    message->token_counts.prompt_tokens,
-    message->token_counts.completion_tokens,
-    message->token_counts.total_tokens,
-    (job->dispatched_us - job->arrived_us) / MR_USEC_PER_MSEC,
-    job->first_byte_us != 0 ? (job->first_byte_us - job->arrived_us) / MR_USEC_PER_MSEC : -1,
-    (now - job->arrived_us) / MR_USEC_PER_MSEC,
-  };
-  char texts[G_N_ELEMENTS (numbers)][24];
-  const char *fields[G_N_ELEMENTS (numbers)];
-
-  if (!mr_log_is_enabled (MR_LOG_INFO))
-    return;
-  for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++) {
-    g_snprintf (texts[i], sizeof texts[i], "%" G_GINT64_FORMAT, numbers[i]);
-    fields[i] = numbers[i] >= 0 ? texts[i] : NULL;
-  }
-  mr_log (MR_LOG_INFO, "response complete", "request_id", public_id (job), "model", job->admission.model, "worker",
-          session->name, "status", fields[0], "prompt_tokens", fields[1], "completion_tokens", fields[2],
-          "total_tokens", fields[3], "queue_ms", fields[4], "first_byte_ms", fields[5], "total_ms", fields[6], NULL);
 }
 
 static void
@@ -393,9 +394,10 @@ on_completed (MrWorkerSession *session, MrJob *job, const MrMessage *message, gp
     fail_job (job, MR_ERROR_BACKEND, "The model server broke off in the middle of its answer.");
     return;
   }
-  log_complete (session, job, message);
+  mr_job_log_complete (job, session->name, message);
   if (job->state == MR_JOB_STREAMING) {
-    mr_response_chunk (job->response, message->payload.data, message->payload.length);
+    if (message->payload.length > 0)
+      mr_response_chunk (job->response, message->payload.data, message->payload.length);
     mr_response_end (job->response);
   } else {
     name_worker (job, session);
@@ -486,8 +488,6 @@ on_session_closed (MrWorkerSession *session, gpointer data)
 {
   MrRelay *relay = data;
 
-  if (relay->draining && session->registered)
-    mr_log (MR_LOG_INFO, "worker drained", "worker", session->name, NULL);
   mr_worker_registry_remove (relay->registry, session);
   g_ptr_array_remove (relay->sessions, session);
   check_idle (relay);
@@ -498,6 +498,7 @@ static const MrWorkerSessionEvents session_events = {
   .changed = on_changed,
   .started = on_started,
   .chunk = on_chunk,
+  .body_follows = on_body_follows,
   .completed = on_completed,
   .failed = on_failed,
   .job_lost = on_job_lost,
@@ -510,6 +511,7 @@ mr_relay_take_worker (MrRelay *relay, MrConnection *connection)
   const MrWorkerSettings settings = {
     .heartbeat_us = relay->config->heartbeat_us,
     .pong_timeout_us = relay->config->pong_timeout_us,
+    .window_bytes = relay->config->stream_window_bytes,
   };
   MrWorkerSession *session = mr_worker_session_new (connection, &settings, &session_events, relay);
 

@@ -19,10 +19,10 @@ struct _MrResponse {
   char *request_id;
   gboolean request_id_is_ours;
   gboolean chunked;
-  gboolean events; /* the stream is text/event-stream */
+  gboolean events_stream; /* the stream is text/event-stream */
   char tail[3];    /* last bytes of the stream: did an event end there? */
   gsize streamed_bytes;
-  MrResponseGone gone;
+  const MrResponseEvents *events;
   gpointer user_data;
 };
 
@@ -48,6 +48,8 @@ mr_response_new (MrHttpRequest *request, MrApi api)
   response->request_id_is_ours = given_id == NULL || !is_sane_request_id (given_id);
   response->request_id = response->request_id_is_ours ? g_uuid_string_random () : g_strdup (given_id);
   mr_headers_set (response->fields, "x-request-id", response->request_id);
+  if (mr_http_request_header (request, "anthropic-version") != NULL) /* its clients look for the id by this name */
+    mr_headers_set (response->fields, "request-id", response->request_id);
   return response;
 }
 
@@ -106,17 +108,31 @@ on_gone (MrConnection *connection, const GError *error, gpointer data)
 {
   MrResponse *response = data;
 
-  response->gone (response, response->user_data);
+  response->events->gone (response, response->user_data);
 }
 
-static const MrConnectionEvents response_events = { .readable = on_readable, .gone = on_gone };
+static void
+on_drained (MrConnection *connection, gpointer data)
+{
+  MrResponse *response = data;
+
+  response->events->drained (response, response->user_data);
+}
+
+static const MrConnectionEvents connection_events = { .readable = on_readable, .drained = on_drained, .gone = on_gone };
 
 void
-mr_response_watch (MrResponse *response, MrResponseGone gone, gpointer user_data)
+mr_response_watch (MrResponse *response, const MrResponseEvents *events, gpointer user_data)
 {
-  response->gone = gone;
+  response->events = events;
   response->user_data = user_data;
-  mr_connection_set_events (response->request->connection, &response_events, response);
+  mr_connection_set_events (response->request->connection, &connection_events, response);
+}
+
+void
+mr_response_set_water (MrResponse *response, gsize high_bytes, gsize low_bytes)
+{
+  mr_connection_set_water (response->request->connection, high_bytes, low_bytes);
 }
 
 /* --- the head --- */
@@ -193,17 +209,23 @@ mr_response_send (MrResponse *response, guint status, const MrHeaders *headers, 
 /* --- streams --- */
 
 void
-mr_response_begin (MrResponse *response, guint status, const MrHeaders *headers)
+mr_response_begin (MrResponse *response, guint status, const MrHeaders *headers, gint64 body_bytes)
 {
   const char *type = headers != NULL ? mr_headers_get (headers, "content-type") : NULL;
+  char framing[64] = "";
 
   g_return_if_fail (response->state == IDLE);
   response->state = STREAMING;
-  response->events = type != NULL && g_ascii_strncasecmp (type, "text/event-stream", 17) == 0;
-  response->chunked = !response->request->http_1_0 && !has_no_body (status);
-  if (response->request->http_1_0)
+  response->events_stream = type != NULL && g_ascii_strncasecmp (type, "text/event-stream", 17) == 0;
+  if (body_bytes >= 0) {
+    g_snprintf (framing, sizeof framing, "content-length: %" G_GINT64_FORMAT "\r\n", body_bytes);
+  } else if (response->request->http_1_0) {
     response->request->keep_alive = FALSE;
-  write_head (response, status, headers, response->chunked ? "transfer-encoding: chunked\r\n" : "");
+  } else if (!has_no_body (status)) {
+    response->chunked = TRUE;
+    g_strlcpy (framing, "transfer-encoding: chunked\r\n", sizeof framing);
+  }
+  write_head (response, status, headers, framing);
 }
 
 static void
@@ -259,7 +281,7 @@ is_at_event_end (MrResponse *response)
 static void
 fail_stream (MrResponse *response, MrErrorCode code, const char *message)
 {
-  if (response->events) {
+  if (response->events_stream) {
     g_autofree char *event = mr_error_to_event (response->api, (int) code, message, response->request_id);
 
     if (!is_at_event_end (response))

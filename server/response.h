@@ -13,8 +13,13 @@
 
 typedef struct _MrResponse MrResponse;
 
-/** MrResponseGone: the client went away; the owner frees the response, in the callback or later. */
-typedef void (*MrResponseGone) (MrResponse *response, gpointer user_data);
+typedef struct {
+  /* The client went away; the owner frees the response, in the callback or later. */
+  void (*gone) (MrResponse *response, gpointer user_data);
+
+  /* The client has taken most of what waited for it (see mr_response_set_water()). */
+  void (*drained) (MrResponse *response, gpointer user_data);
+} MrResponseEvents;
 
 /**
  * mr_response_new:
@@ -54,14 +59,22 @@ const char *mr_response_get_request_id (MrResponse *response);
 /** mr_response_is_request_id_ours: %TRUE when it was made here, and so is unique. */
 gboolean mr_response_is_request_id_ours (MrResponse *response);
 
-/** mr_response_watch: from now on @gone is called when the client goes away (contract E1). */
-void mr_response_watch (MrResponse *response, MrResponseGone gone, gpointer user_data);
+/** mr_response_watch: from now on @events come (contract E1); they must outlive the response. */
+void mr_response_watch (MrResponse *response, const MrResponseEvents *events, gpointer user_data);
+
+/** mr_response_set_water: `drained` comes when at most @low_bytes are unsent after more than @high_bytes were. */
+void mr_response_set_water (MrResponse *response, gsize high_bytes, gsize low_bytes);
 
 /** mr_response_send: a complete answer. @headers: (nullable): the backend's, filtered here. */
 void mr_response_send (MrResponse *response, guint status, const MrHeaders *headers, const char *body, gsize length);
 
-/** mr_response_begin: the head of a streamed answer. */
-void mr_response_begin (MrResponse *response, guint status, const MrHeaders *headers);
+/**
+ * mr_response_begin:
+ * @body_bytes: what will follow in chunks, if that is known; else -1
+ *
+ * The head of an answer whose body follows in chunks.
+ */
+void mr_response_begin (MrResponse *response, guint status, const MrHeaders *headers, gint64 body_bytes);
 
 /** mr_response_chunk: bytes of a streamed answer, passed on untouched. */
 void mr_response_chunk (MrResponse *response, const char *data, gsize length);

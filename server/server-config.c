@@ -49,14 +49,16 @@ static const MrOption options[] = {
   { .name = "max-response-size", .environment = "MAX_RESPONSE_SIZE", .type = MR_OPTION_BYTES,
     .offset = AT (max_response_bytes), .default_value = "10G", .argument = "BYTES", .min = 1,
     .help = "An answer that grows beyond it is ended with an error." },
+  { .name = "stream-window", .environment = "STREAM_WINDOW", .type = MR_OPTION_BYTES, .offset = AT (stream_window_bytes),
+    .default_value = "1M", .argument = "BYTES", .min = 16 << 10, .max = 1 << 30,
+    .help = "What a client that reads slowly may leave in the relay before its worker waits, and the same for uploads." },
   { .name = "unknown-models", .environment = "UNKNOWN_MODELS", .type = MR_OPTION_CHOICE, .offset = AT (unknown_models),
     .default_value = "auto", .argument = "POLICY", .choices = unknown_models_choices,
     .help = "A model that no worker serves: queue lets the request wait, reject answers 404, auto answers 404 only if "
             "workers are connected and none of them, or of those before, has ever listed it." },
   { .name = "cors-origin", .environment = "CORS_ORIGIN", .type = MR_OPTION_STRV, .offset = AT (cors_origins),
     .default_value = "*", .argument = "ORIGIN",
-    .help = "Web pages that may call the client API from a browser, as https://example.org; * for all. "
-            "several times." },
+    .help = "Web pages that may call the client API from a browser, as https://example.org; * for all." },
   { .name = "trusted-proxy", .environment = "TRUSTED_PROXY", .type = MR_OPTION_STRV, .offset = AT (trusted_proxies),
     .default_value = "127.0.0.0/8,::1", .argument = "NETWORK",
     .help = "Whose Forwarded and X-Forwarded-For headers are believed." },
@@ -89,6 +91,11 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
 
   if (proxies == NULL)
     return FALSE;
+  if (config->listen == NULL || config->provider == NULL) {
+    g_set_error (error, MR_ERROR, MR_ERROR_CONFIG, "--%s must not be empty",
+                 config->listen == NULL ? "listen" : "provider");
+    return FALSE;
+  }
   for (char **address = config->listen; *address != NULL; address++)
     if (!mr_listener_check_address (*address, error)) {
       g_prefix_error (error, "--listen: ");

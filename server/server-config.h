@@ -21,6 +21,7 @@ typedef struct {
   guint max_requeue_count;
   guint64 max_request_bytes;
   guint64 max_response_bytes;
+  guint64 stream_window_bytes;
   int unknown_models; /* MrUnknownModels */
   char **cors_origins;
   char **trusted_proxies;

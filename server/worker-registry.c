@@ -107,35 +107,36 @@ mr_worker_registry_index (MrWorkerRegistry *registry, guint i)
 }
 
 static int
-choose (MrWorkerRegistry *registry, const char *model)
+choose (MrWorkerRegistry *registry, const MrDispatchNeed *need)
 {
-  return mr_dispatch_choose ((MrDispatchWorker *const *) registry->dispatch->pdata, registry->dispatch->len, model);
+  return mr_dispatch_choose ((MrDispatchWorker *const *) registry->dispatch->pdata, registry->dispatch->len, need);
 }
 
 gboolean
-mr_worker_registry_can_take (MrWorkerRegistry *registry, const char *model)
+mr_worker_registry_can_take (MrWorkerRegistry *registry, const MrDispatchNeed *need)
 {
-  return choose (registry, model) >= 0;
+  return choose (registry, need) >= 0;
 }
 
 MrWorkerSession *
-mr_worker_registry_choose (MrWorkerRegistry *registry, const char *model)
+mr_worker_registry_choose (MrWorkerRegistry *registry, const MrDispatchNeed *need)
 {
-  int chosen = choose (registry, model);
+  int chosen = choose (registry, need);
   MrWorkerSession *session;
 
   if (chosen < 0)
     return NULL;
   session = g_ptr_array_index (registry->sessions, chosen);
   session->dispatch.last_chosen = ++registry->assignments;
+  note_model (registry, need->model); /* one that only `*` stands for is known from now on (contract C6) */
   return session;
 }
 
 gboolean
-mr_worker_registry_serves (MrWorkerRegistry *registry, const char *model)
+mr_worker_registry_serves (MrWorkerRegistry *registry, const MrDispatchNeed *need)
 {
   for (guint i = 0; i < registry->dispatch->len; i++)
-    if (mr_dispatch_serves (g_ptr_array_index (registry->dispatch, i), model))
+    if (mr_dispatch_serves (g_ptr_array_index (registry->dispatch, i), need))
       return TRUE;
   return FALSE;
 }

@@ -22,14 +22,14 @@ void mr_worker_registry_note_models (MrWorkerRegistry *registry, MrWorkerSession
 guint mr_worker_registry_get_length (MrWorkerRegistry *registry);
 MrWorkerSession *mr_worker_registry_index (MrWorkerRegistry *registry, guint i);
 
-/** mr_worker_registry_can_take: somebody has a free slot for @model now. */
-gboolean mr_worker_registry_can_take (MrWorkerRegistry *registry, const char *model);
+/** mr_worker_registry_can_take: somebody has a free slot for @need now. */
+gboolean mr_worker_registry_can_take (MrWorkerRegistry *registry, const MrDispatchNeed *need);
 
-/** mr_worker_registry_choose: (transfer none) (nullable): who takes a request for @model; counts as its assignment. */
-MrWorkerSession *mr_worker_registry_choose (MrWorkerRegistry *registry, const char *model);
+/** mr_worker_registry_choose: (transfer none) (nullable): who takes a request with @need; counts as its assignment. */
+MrWorkerSession *mr_worker_registry_choose (MrWorkerRegistry *registry, const MrDispatchNeed *need);
 
-/** mr_worker_registry_serves: somebody lists @model or "*", busy or not. */
-gboolean mr_worker_registry_serves (MrWorkerRegistry *registry, const char *model);
+/** mr_worker_registry_serves: somebody could take @need, busy or not. */
+gboolean mr_worker_registry_serves (MrWorkerRegistry *registry, const MrDispatchNeed *need);
 
 /** mr_worker_registry_has_seen: some worker listed @model at some time. */
 gboolean mr_worker_registry_has_seen (MrWorkerRegistry *registry, const char *model);

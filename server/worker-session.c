@@ -4,20 +4,32 @@
  */
 #include "worker-session.h"
 
+#include "credit.h"
 #include "limits.h"
 #include "log.h"
 #include "registration.h"
-#include "response.h"
+
+#include <string.h>
 
 #define PROTOCOL_ERROR "worker registration protocol error"
 #define HEARTBEAT_TIMED_OUT "worker heartbeat timed out"
-#define KNOWN_EXTENSIONS (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START)
+#define KNOWN_EXTENSIONS                                                                                               \
+  (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START | MR_EXTENSION_BINARY_FRAMES |                            \
+   MR_EXTENSION_LOAD_UPDATES | MR_EXTENSION_FLOW_CONTROL)
 
 typedef struct {
   MrWorkerSession *session;
   char *id;
   MrJob *job;    /* Borrowed; NULL after a cancel, while the worker has not confirmed it */
   MrTimer grace; /* set after a cancel */
+
+  /* With binary_frames. */
+  GBytes *body;  /* Owned, nullable: the request's, while some of it is to be sent */
+  gsize body_sent;
+  MrCredit upload;
+  MrCreditWindow answer;
+  guint64 answer_left; /* of a body that follows its response_complete */
+  MrMessage complete;  /* that response_complete: its status and token counts */
 } Slot;
 
 static void
@@ -26,6 +38,7 @@ slot_free (gpointer data)
   Slot *slot = data;
 
   mr_timer_clear (&slot->grace);
+  g_clear_pointer (&slot->body, g_bytes_unref);
   g_free (slot->id);
   g_free (slot);
 }
@@ -70,27 +83,88 @@ on_grace_over (MrTimer *timer)
   slots_changed (session);
 }
 
-void
-mr_worker_session_send (MrWorkerSession *session, MrJob *job)
+static gboolean
+has (MrWorkerSession *session, MrExtensions extension)
+{
+  return (session->extensions & extension) != 0;
+}
+
+/* As much of the request's body as the worker has room for. */
+static void
+send_body (MrWorkerSession *session, Slot *slot)
+{
+  gsize size;
+  const char *data = g_bytes_get_data (slot->body, &size);
+
+  while (slot->body_sent < size) {
+    gsize length = mr_credit_take (&slot->upload, MIN (size - slot->body_sent, MR_LIMIT_BODY_FRAME_BYTES));
+    const MrFrame frame = { .kind = MR_FRAME_REQUEST_BODY,
+                            .last = slot->body_sent + length == size,
+                            .request_id = { slot->id, strlen (slot->id) },
+                            .payload = { data + slot->body_sent, length } };
+
+    if (length == 0)
+      return;
+    mr_link_send_frame (session->link, &frame);
+    slot->body_sent += length;
+  }
+  g_clear_pointer (&slot->body, g_bytes_unref);
+}
+
+static Slot *
+slot_new (MrWorkerSession *session, MrJob *job)
 {
   Slot *slot = g_new0 (Slot, 1);
-  gsize length;
-  const char *body = g_bytes_get_data (job->body, &length);
 
   slot->session = session;
   slot->id = g_strdup (job->id);
   slot->job = job;
+  slot->upload = MR_CREDIT_UNLIMITED;
+  slot->answer.window = G_MAXINT64;
+  if (has (session, MR_EXTENSION_FLOW_CONTROL)) {
+    slot->upload.available = session->window_bytes;
+    slot->answer.window = session->window_bytes;
+  }
   mr_timer_init (&slot->grace, session->reactor, on_grace_over);
   g_hash_table_insert (session->slots, slot->id, slot);
   note_slots (session);
+  return slot;
+}
+
+void
+mr_worker_session_send (MrWorkerSession *session, MrJob *job)
+{
+  Slot *slot = slot_new (session, job);
+  gsize length;
+  const char *body = g_bytes_get_data (job->body, &length);
+  MrMessage message = { MR_MESSAGE_INIT (REQUEST),
+                        .request_id = job->id,
+                        .model = job->admission.model,
+                        .endpoint_path = job->endpoint_path,
+                        .is_streaming = job->admission.is_streaming,
+                        .headers = job->headers };
+
   job->session = session;
-  mr_link_send (session->link, &(MrMessage){ MR_MESSAGE_INIT (REQUEST),
-                                             .request_id = job->id,
-                                             .model = job->admission.model,
-                                             .endpoint_path = job->endpoint_path,
-                                             .is_streaming = job->admission.is_streaming,
-                                             .headers = job->headers,
-                                             .payload = { body, length } });
+  if (!has (session, MR_EXTENSION_BINARY_FRAMES)) {
+    message.payload = (MrSpan){ body != NULL ? body : "", length };
+    mr_link_send (session->link, &message);
+    return;
+  }
+  message.body_bytes = (gint64) length;
+  mr_link_send (session->link, &message);
+  slot->body = g_bytes_ref (job->body);
+  send_body (session, slot);
+}
+
+void
+mr_worker_session_return_credit (MrWorkerSession *session, MrJob *job, gsize unsent)
+{
+  Slot *slot = g_hash_table_lookup (session->slots, job->id);
+  guint64 due = slot != NULL ? mr_credit_window_give_back (&slot->answer, unsent) : 0;
+  MrMessage update = { MR_MESSAGE_INIT (WINDOW_UPDATE), .request_id = job->id, .bytes = (gint64) due };
+
+  if (due > 0 && has (session, MR_EXTENSION_FLOW_CONTROL))
+    mr_link_send (session->link, &update);
 }
 
 void
@@ -100,6 +174,7 @@ mr_worker_session_cancel (MrWorkerSession *session, MrJob *job, const char *reas
 
   slot->job = NULL;
   job->session = NULL;
+  g_clear_pointer (&slot->body, g_bytes_unref);
   mr_timer_set (&slot->grace, mr_reactor_now (session->reactor) + MR_LIMIT_CANCEL_GRACE_USEC);
   mr_link_send (session->link,
                 &(MrMessage){ MR_MESSAGE_INIT (CANCEL), .request_id = slot->id, .reason = (char *) reason });
@@ -127,13 +202,16 @@ static void
 send_ack (MrWorkerSession *session, char **warnings)
 {
   g_auto (GStrv) extensions = mr_extensions_to_strv (session->extensions);
+  MrMessage ack = { MR_MESSAGE_INIT (REGISTER_ACK),
+                    .worker_id = session->id,
+                    .models = session->models,
+                    .warnings = warnings,
+                    .protocol_version = (char *) MR_PROTOCOL_VERSION,
+                    .extensions = extensions };
 
-  mr_link_send (session->link, &(MrMessage){ MR_MESSAGE_INIT (REGISTER_ACK),
-                                             .worker_id = session->id,
-                                             .models = session->models,
-                                             .warnings = warnings,
-                                             .protocol_version = (char *) MR_PROTOCOL_VERSION,
-                                             .extensions = extensions });
+  if (has (session, MR_EXTENSION_FLOW_CONTROL))
+    ack.window_bytes = (gint64) session->window_bytes;
+  mr_link_send (session->link, &ack);
 }
 
 static void
@@ -156,6 +234,9 @@ on_register (MrWorkerSession *session, const MrMessage *message)
   session->name = g_steal_pointer (&registration.worker_name);
   session->dispatch.max_concurrent = registration.max_concurrent;
   session->extensions = mr_extensions_from_strv ((const char *const *) message->extensions) & KNOWN_EXTENSIONS;
+  session->dispatch.takes_binary = has (session, MR_EXTENSION_BINARY_FRAMES);
+  if (session->dispatch.takes_binary)
+    mr_link_allow_frames (session->link);
   set_models (session, g_steal_pointer (&registration.models));
   set_load (session, message->current_load);
   mr_link_set_max_message (session->link, MR_LIMIT_MESSAGE_BYTES);
@@ -191,6 +272,15 @@ on_complete (MrWorkerSession *session, Slot *slot, const MrMessage *message)
 {
   MrJob *job = slot->job;
 
+  if (message->body_bytes > 0) {
+    slot->answer_left = (guint64) message->body_bytes;
+    slot->complete = (MrMessage){ MR_MESSAGE_INIT (RESPONSE_COMPLETE), .status_code = message->status_code };
+    slot->complete.token_counts = message->token_counts;
+    if (job != NULL)
+      session->events->body_follows (session, job, message, session->data);
+    return;
+  }
+
   remove_slot (session, slot);
   if (job != NULL)
     session->events->completed (session, job, message, session->data);
@@ -217,6 +307,14 @@ on_error (MrWorkerSession *session, Slot *slot, const MrMessage *message)
 }
 
 static void
+on_window_update (MrWorkerSession *session, Slot *slot, const MrMessage *message)
+{
+  mr_credit_add (&slot->upload, (guint64) message->bytes);
+  if (slot->body != NULL)
+    send_body (session, slot);
+}
+
+static void
 on_request_word (MrWorkerSession *session, const MrMessage *message)
 {
   Slot *slot = message->request_id != NULL ? g_hash_table_lookup (session->slots, message->request_id) : NULL;
@@ -231,10 +329,46 @@ on_request_word (MrWorkerSession *session, const MrMessage *message)
     on_complete (session, slot, message);
   else if (message->type == MR_MESSAGE_ERROR)
     on_error (session, slot, message);
+  else if (message->type == MR_MESSAGE_WINDOW_UPDATE)
+    on_window_update (session, slot, message);
   else if (slot->job != NULL && message->type == MR_MESSAGE_RESPONSE_START)
     session->events->started (session, slot->job, message, session->data);
+  else if (!mr_credit_window_receive (&slot->answer, message->payload.length))
+    mr_link_close (session->link, MR_CLOSE_PROTOCOL_ERROR, PROTOCOL_ERROR);
   else if (slot->job != NULL)
     session->events->chunk (session, slot->job, message->payload, session->data);
+}
+
+/* FALSE when the peer broke the rules of frames and windows. */
+static gboolean
+take_frame (MrWorkerSession *session, Slot *slot, const MrFrame *frame)
+{
+  gboolean is_body = frame->kind == MR_FRAME_RESPONSE_BODY;
+
+  if (!mr_credit_window_receive (&slot->answer, frame->payload.length) ||
+      (is_body ? frame->payload.length > slot->answer_left : slot->answer_left > 0))
+    return FALSE;
+  if (slot->job != NULL)
+    session->events->chunk (session, slot->job, frame->payload, session->data);
+  if (is_body) {
+    slot->answer_left -= frame->payload.length;
+    if (slot->answer_left == 0) {
+      MrMessage complete = slot->complete;
+
+      on_complete (session, slot, &complete);
+    }
+  }
+  return TRUE;
+}
+
+static void
+on_frame (MrLink *link, const char *request_id, const MrFrame *frame, gpointer data)
+{
+  MrWorkerSession *session = data;
+  Slot *slot = g_hash_table_lookup (session->slots, request_id);
+
+  if (slot != NULL && !take_frame (session, slot, frame))
+    mr_link_close (link, MR_CLOSE_PROTOCOL_ERROR, PROTOCOL_ERROR);
 }
 
 static void
@@ -289,13 +423,15 @@ on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
 
   if (g_strcmp0 (reason, HEARTBEAT_TIMED_OUT) == 0)
     mr_log (MR_LOG_WARN, HEARTBEAT_TIMED_OUT, "worker", session->name, "worker_id", session->id, NULL);
+  else if (session->registered && code == MR_CLOSE_NORMAL && g_hash_table_size (session->slots) == 0)
+    mr_log (MR_LOG_INFO, "worker drained", "worker", session->name, "worker_id", session->id, NULL);
   mr_log (MR_LOG_INFO, "worker disconnected", "worker", session->name, "worker_id", session->id, "code", number,
           "reason", reason, NULL);
   lose_jobs (session);
   session->events->closed (session, session->data);
 }
 
-static const MrLinkEvents link_events = { .message = on_message, .closed = on_closed };
+static const MrLinkEvents link_events = { .message = on_message, .frame = on_frame, .closed = on_closed };
 
 static void
 on_deadline (MrTimer *timer)
@@ -335,6 +471,7 @@ mr_worker_session_new (MrConnection *connection, const MrWorkerSettings *setting
   session->reactor = mr_connection_get_reactor (connection);
   session->id = g_uuid_string_random ();
   session->models = g_new0 (char *, 1);
+  session->window_bytes = settings->window_bytes;
   session->events = events;
   session->data = data;
   session->dispatch.models = g_hash_table_new (g_str_hash, g_str_equal);

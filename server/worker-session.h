@@ -23,6 +23,10 @@ typedef struct {
   /* Words about a running request. The job's slot is free already in `completed` and `failed`. */
   void (*started) (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data);
   void (*chunk) (MrWorkerSession *session, MrJob *job, MrSpan payload, gpointer data);
+
+  /* The answer is complete on the worker and its body follows in chunks, body_bytes in all; then `completed`, without a
+   * payload. */
+  void (*body_follows) (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data);
   void (*completed) (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data);
   void (*failed) (MrWorkerSession *session, MrJob *job, MrErrorCode code, gpointer data);
 
@@ -37,6 +41,7 @@ typedef struct {
 typedef struct {
   gint64 heartbeat_us;
   gint64 pong_timeout_us;
+  guint64 window_bytes; /* of each request in each direction, with flow_control */
 } MrWorkerSettings;
 
 struct _MrWorkerSession {
@@ -47,6 +52,7 @@ struct _MrWorkerSession {
   char **models; /* what was acknowledged, in its order */
   gboolean registered;
   MrExtensions extensions;
+  guint64 window_bytes;
   MrDispatchWorker dispatch;
   GHashTable *slots; /* Owned Slot by request id */
   MrTimer deadline;  /* of the register, then of a drain */
@@ -66,6 +72,14 @@ void mr_worker_session_free (MrWorkerSession *session);
 
 /** mr_worker_session_send: gives @job a slot and sends it. */
 void mr_worker_session_send (MrWorkerSession *session, MrJob *job);
+
+/**
+ * mr_worker_session_return_credit:
+ * @unsent: bytes of the job's answer that its client has not taken yet
+ *
+ * Lets the worker send as much more as the client has taken. Harmless without flow_control, and after the job's end.
+ */
+void mr_worker_session_return_credit (MrWorkerSession *session, MrJob *job, gsize unsent);
 
 /**
  * mr_worker_session_cancel:

@@ -297,19 +297,31 @@ make_room (MrConnection *connection, gsize length)
   }
 }
 
-void
-mr_connection_write (MrConnection *connection, const void *data, gsize length)
+guint8 *
+mr_connection_append (MrConnection *connection, gsize length)
 {
-  if (length == 0 || !mr_connection_is_open (connection))
-    return;
+  guint8 *room;
+
+  if (!mr_connection_is_open (connection))
+    return NULL;
   make_room (connection, length);
-  memcpy (connection->output + connection->output_end, data, length);
+  room = connection->output + connection->output_end;
   connection->output_end += length;
   if (connection->output_end - connection->output_start > connection->high_bytes)
     connection->above_high = TRUE;
   /* While the kernel's buffer is full EPOLLOUT goes on with it. */
   if ((connection->watch.events & EPOLLOUT) == 0)
     mr_flush_queue (connection->reactor, &connection->flush);
+  return room;
+}
+
+void
+mr_connection_write (MrConnection *connection, const void *data, gsize length)
+{
+  guint8 *room = length > 0 ? mr_connection_append (connection, length) : NULL;
+
+  if (room != NULL)
+    memcpy (room, data, length);
 }
 
 static void
@@ -405,11 +417,13 @@ on_linger_dropped (MrLinger *linger)
   stop_finishing (MR_OWNER_OF (linger, MrConnection, linger));
 }
 
-/* Sends our end once everything is out, drops what comes, and closes at the peer's end or at the cap. */
+/* Sends our end once everything is out, drops what comes, and closes at the peer's end. At the cap it stops reading, and
+ * the timer closes: to close with bytes unread is a reset, which could overtake our last words. */
 static void
 go_on_finishing (MrConnection *connection)
 {
   char scratch[4096];
+  gboolean enough;
   gssize n = -1;
 
   if (!connection->ended && !connection->sent_end && mr_connection_get_unsent (connection) == 0) {
@@ -421,8 +435,11 @@ go_on_finishing (MrConnection *connection)
   while (!connection->ended && connection->dropped_bytes < MR_LIMIT_DRAIN_BYTES &&
          (n = mr_connection_read (connection, scratch, sizeof scratch)) > 0)
     connection->dropped_bytes += (gsize) n;
-  if (connection->ended || connection->dropped_bytes >= MR_LIMIT_DRAIN_BYTES)
+  enough = connection->dropped_bytes >= MR_LIMIT_DRAIN_BYTES;
+  if (connection->ended || (enough && !connection->sent_end))
     stop_finishing (connection);
+  else if (enough)
+    mr_watch_remove (&connection->watch);
 }
 
 void

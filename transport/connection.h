@@ -85,6 +85,15 @@ void mr_connection_unread (MrConnection *connection, const void *data, gsize len
 /** mr_connection_write: queues a copy; sent joined at the end of the turn. Ignored after the peer has gone or a close. */
 void mr_connection_write (MrConnection *connection, const void *data, gsize length);
 
+/**
+ * mr_connection_append:
+ *
+ * Like mr_connection_write(), for a caller who makes the bytes in place.
+ *
+ * Returns: (nullable): room for @length bytes, to be filled before any other call; %NULL when nothing can be sent any more
+ */
+guint8 *mr_connection_append (MrConnection *connection, gsize length);
+
 /** mr_connection_flush: sends now what can be sent without blocking, instead of at the end of the turn. */
 void mr_connection_flush (MrConnection *connection);
 
@@ -102,8 +111,8 @@ void mr_connection_close (MrConnection *connection);
  * @patience_us: after so long without any progress the socket is closed with whatever is left
  *
  * The owner is done: sends what is queued, shuts down the sending side, reads and drops what the peer still sends (at most
- * %MR_LIMIT_DRAIN_BYTES and %MR_LIMIT_DRAIN_USEC) so that no reset eats our last words, and closes. Keeps itself alive, counted by
- * mr_reactor_get_lingering(); no callback follows.
+ * %MR_LIMIT_DRAIN_BYTES; beyond them the peer has to wait), so that no reset eats our last words, and closes at the
+ * peer's end or after %MR_LIMIT_DRAIN_USEC. Keeps itself alive, counted by mr_reactor_get_lingering(); no callback follows.
  */
 void mr_connection_finish (MrConnection *connection, gint64 patience_us);
 

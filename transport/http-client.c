@@ -46,7 +46,9 @@ struct _MrHttpExchange {
 
   GString *head; /* Owned: of the request */
   GBytes *body;  /* Owned, nullable */
-  gsize body_sent;
+  gint64 body_length; /* -1 for none */
+  guint64 body_sent;
+  GByteArray *given; /* Owned, nullable: of a streamed body, before there is a connection */
   gboolean is_head;
 
   GCancellable *connecting; /* Owned, nullable */
@@ -83,6 +85,7 @@ exchange_unref (MrHttpExchange *exchange)
     return;
   g_string_free (exchange->head, TRUE);
   g_clear_pointer (&exchange->body, g_bytes_unref);
+  g_clear_pointer (&exchange->given, g_byte_array_unref);
   g_clear_object (&exchange->connecting);
   g_free (exchange);
 }
@@ -190,7 +193,7 @@ static void
 complete (MrHttpExchange *exchange, gboolean bytes_left)
 {
   g_autoptr (MrHttpExchange) kept = exchange_ref (exchange);
-  gsize body_length = exchange->body != NULL ? g_bytes_get_size (exchange->body) : 0;
+  guint64 body_length = (guint64) MAX (exchange->body_length, 0);
 
   if (mr_http_response_keeps_alive (exchange->response) && !bytes_left && exchange->body_sent == body_length &&
       mr_connection_is_open (exchange->connection) && mr_connection_get_unsent (exchange->connection) == 0)
@@ -299,7 +302,11 @@ send_body (MrHttpExchange *exchange)
 static void
 on_drained (MrConnection *connection, gpointer data)
 {
-  send_body (data);
+  MrHttpExchange *exchange = data;
+
+  send_body (exchange);
+  if (exchange->events->drained != NULL)
+    exchange->events->drained (exchange, exchange->data);
 }
 
 static const MrConnectionEvents exchange_events = {
@@ -320,6 +327,11 @@ send_request (MrHttpExchange *exchange, MrConnection *connection, gboolean poole
   mr_connection_set_water (connection, BODY_HIGH_BYTES, BODY_LOW_BYTES);
   mr_connection_set_reading (connection, exchange->reading);
   mr_connection_write (connection, exchange->head->str, exchange->head->len);
+  if (exchange->given != NULL) {
+    g_autoptr (GByteArray) given = g_steal_pointer (&exchange->given);
+
+    mr_http_exchange_send (exchange, (const char *) given->data, given->len);
+  }
   send_body (exchange);
 }
 
@@ -466,15 +478,15 @@ append_target (GString *head, const char *path)
 }
 
 static GString *
-make_head (MrHttpClient *client, const char *method, const char *path, const MrHeaders *headers, GBytes *body)
+make_head (MrHttpClient *client, const char *method, const char *path, const MrHeaders *headers, gint64 body_length)
 {
   GString *head = g_string_sized_new (1024);
 
   g_string_append_printf (head, "%s %s", method, client->prefix);
   append_target (head, path);
   g_string_append_printf (head, " HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive\r\n", client->host);
-  if (body != NULL)
-    g_string_append_printf (head, "Content-Length: %" G_GSIZE_FORMAT "\r\n", g_bytes_get_size (body));
+  if (body_length >= 0)
+    g_string_append_printf (head, "Content-Length: %" G_GINT64_FORMAT "\r\n", body_length);
   for (guint i = 0; i < mr_headers_length (headers); i++) {
     const MrHeader *field = mr_headers_index (headers, i);
 
@@ -484,27 +496,69 @@ make_head (MrHttpClient *client, const char *method, const char *path, const MrH
   return head;
 }
 
-MrHttpExchange *
-mr_http_client_request (MrHttpClient *client, const char *method, const char *path, const MrHeaders *headers,
-                        GBytes *body, const MrHttpExchangeEvents *events, gpointer data)
+static MrHttpExchange *
+exchange_new (MrHttpClient *client, const char *method, const char *path, const MrHeaders *headers, gint64 body_length,
+              const MrHttpExchangeEvents *events, gpointer data)
 {
   MrHttpExchange *exchange = g_new0 (MrHttpExchange, 1);
-  MrConnection *pooled = take_idle (client);
 
   exchange->references = 1;
   exchange->client = client;
   exchange->events = events;
   exchange->data = data;
-  exchange->head = make_head (client, method, path, headers, body);
-  exchange->body = body != NULL ? g_bytes_ref (body) : NULL;
+  exchange->head = make_head (client, method, path, headers, body_length);
+  exchange->body_length = body_length;
   exchange->is_head = strcmp (method, "HEAD") == 0;
   exchange->reading = TRUE;
   mr_timer_init (&exchange->connect_timer, client->reactor, on_connect_timeout);
+  return exchange;
+}
+
+MrHttpExchange *
+mr_http_client_request (MrHttpClient *client, const char *method, const char *path, const MrHeaders *headers,
+                        GBytes *body, const MrHttpExchangeEvents *events, gpointer data)
+{
+  gint64 body_length = body != NULL ? (gint64) g_bytes_get_size (body) : -1;
+  MrHttpExchange *exchange = exchange_new (client, method, path, headers, body_length, events, data);
+  MrConnection *pooled = take_idle (client);
+
+  exchange->body = body != NULL ? g_bytes_ref (body) : NULL;
   if (pooled != NULL)
     send_request (exchange, pooled, TRUE);
   else
     start_connect (exchange);
   return exchange;
+}
+
+MrHttpExchange *
+mr_http_client_request_streamed (MrHttpClient *client, const char *method, const char *path, const MrHeaders *headers,
+                                 guint64 body_length, const MrHttpExchangeEvents *events, gpointer data)
+{
+  MrHttpExchange *exchange = exchange_new (client, method, path, headers, (gint64) body_length, events, data);
+
+  start_connect (exchange);
+  return exchange;
+}
+
+void
+mr_http_exchange_send (MrHttpExchange *exchange, const char *data, gsize length)
+{
+  if (exchange->connection != NULL) {
+    mr_connection_write (exchange->connection, data, length);
+    exchange->body_sent += length;
+    return;
+  }
+  if (exchange->given == NULL)
+    exchange->given = g_byte_array_new ();
+  g_byte_array_append (exchange->given, (const guint8 *) data, (guint) length);
+}
+
+gsize
+mr_http_exchange_get_unsent (MrHttpExchange *exchange)
+{
+  if (exchange->connection != NULL)
+    return mr_connection_get_unsent (exchange->connection);
+  return exchange->given != NULL ? exchange->given->len : 0;
 }
 
 void

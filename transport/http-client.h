@@ -28,6 +28,9 @@ typedef struct {
   /* Bytes of the body, decoded from the framing, as they came: what one read gave (joined chunks of it, never held back). */
   void (*data) (MrHttpExchange *exchange, const char *bytes, gsize length, gpointer data);
 
+  /* Of a streamed request: the backend has taken most of what was given. Nullable. */
+  void (*drained) (MrHttpExchange *exchange, gpointer data);
+
   /* The body is complete; the exchange is over and is freed after the callback. */
   void (*done) (MrHttpExchange *exchange, gpointer data);
 
@@ -62,6 +65,22 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrHttpClient, mr_http_client_free)
 MrHttpExchange *mr_http_client_request (MrHttpClient *client, const char *method, const char *path,
                                         const MrHeaders *headers, GBytes *body, const MrHttpExchangeEvents *events,
                                         gpointer data);
+
+/**
+ * mr_http_client_request_streamed:
+ * @body_length: bytes that mr_http_exchange_send() will give in all
+ *
+ * Like mr_http_client_request(), on a connection of its own: what was sent cannot be sent again.
+ */
+MrHttpExchange *mr_http_client_request_streamed (MrHttpClient *client, const char *method, const char *path,
+                                                 const MrHeaders *headers, guint64 body_length,
+                                                 const MrHttpExchangeEvents *events, gpointer data);
+
+/** mr_http_exchange_send: the next bytes of a streamed request's body; kept until the backend takes them. */
+void mr_http_exchange_send (MrHttpExchange *exchange, const char *data, gsize length);
+
+/** mr_http_exchange_get_unsent: bytes given with mr_http_exchange_send() that wait here for the backend. */
+gsize mr_http_exchange_get_unsent (MrHttpExchange *exchange);
 
 /** mr_http_exchange_set_reading: off stops reading from the backend: that is the back-pressure. On at first. */
 void mr_http_exchange_set_reading (MrHttpExchange *exchange, gboolean reading);

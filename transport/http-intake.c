@@ -400,6 +400,22 @@ mr_http_request_header (const MrHttpRequest *request, const char *name)
   return soup_message_headers_get_list (request->headers, name);
 }
 
+MrHeaders *
+mr_http_request_dup_travelling_headers (const MrHttpRequest *request)
+{
+  MrHeaders *headers = mr_headers_new ();
+  const char *connection = mr_http_request_header (request, "connection");
+  SoupMessageHeadersIter iter;
+  const char *name;
+  const char *value;
+
+  soup_message_headers_iter_init (&iter, request->headers);
+  while (soup_message_headers_iter_next (&iter, &name, &value))
+    if (mr_header_travels (name, connection))
+      mr_headers_add (headers, name, value);
+  return headers;
+}
+
 /* --- the intake --- */
 
 MrHttpIntake *

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "connection.h"
+#include "headers.h"
 
 #include <libsoup/soup.h>
 
@@ -61,6 +62,9 @@ void mr_http_request_release (MrHttpRequest *request);
 
 /** mr_http_request_header: (nullable) (transfer none): a request header's value; repeated ones joined with commas. */
 const char *mr_http_request_header (const MrHttpRequest *request, const char *name);
+
+/** mr_http_request_dup_travelling_headers: (transfer full): what goes on to the backend (see mr_header_travels()). */
+MrHeaders *mr_http_request_dup_travelling_headers (const MrHttpRequest *request);
 
 MrHttpIntake *mr_http_intake_new (MrReactor *reactor, MrHttpIntakeHandler handler, gpointer user_data);
 

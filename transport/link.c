@@ -18,6 +18,8 @@
 #define MAX_HEADER_BYTES 14
 #define N_MASKS 64
 
+#define MAX_FRAME_HEAD_BYTES (4 + MR_LIMIT_REQUEST_ID_BYTES)
+
 typedef enum { LINK_OPEN, LINK_CLOSING, LINK_OVER } MrLinkState;
 
 /* In a GRcBox: the owner has one reference, and whoever calls the owner holds another, since he may free the link. */
@@ -30,6 +32,8 @@ struct _MrLink {
 
   const MrLinkEvents *events; /* Borrowed, with @data: the owner's; not used once OVER */
   gpointer data;
+
+  gboolean frames_allowed;
 
   gboolean backlog; /* the parser may hold more messages: nothing is read until they are out */
   MrTimer turn;     /* goes on with the backlog */
@@ -115,19 +119,30 @@ take_mask (MrLink *link)
   return link->masks[--link->masks_left];
 }
 
-/* @payload is masked in place by a client. */
+/* One WebSocket frame of @head and @body. */
 static void
-send_frame (MrLink *link, MrWebsocketOpcode opcode, char *payload, gsize length)
+send_frame (MrLink *link, MrWebsocketOpcode opcode, MrSpan head, MrSpan body)
 {
   guint32 mask = take_mask (link);
   guint8 header[MAX_HEADER_BYTES];
+  gsize length = head.length + body.length;
   gsize header_bytes = mr_websocket_frame_header (header, link->role, opcode, length, mask);
+  guint8 *room = mr_connection_append (link->connection, header_bytes + length);
 
-  if (link->role == MR_WEBSOCKET_CLIENT) {
-    mr_websocket_mask ((guint8 *) payload, length, mask);
+  if (room == NULL) {
+    return;
   }
-  mr_connection_write (link->connection, header, header_bytes);
-  mr_connection_write (link->connection, payload, length);
+  memcpy (room, header, header_bytes);
+  room += header_bytes;
+  if (head.length > 0) {
+    memcpy (room, head.data, head.length);
+  }
+  if (body.length > 0) {
+    memcpy (room + head.length, body.data, body.length);
+  }
+  if (link->role == MR_WEBSOCKET_CLIENT) {
+    mr_websocket_mask (room, length, mask);
+  }
 }
 
 static void
@@ -137,13 +152,27 @@ send_close_frame (MrLink *link, guint16 code, const char *reason)
   gsize length = strlen (reason);
 
   if (code == MR_CLOSE_NO_STATUS) {
-    send_frame (link, MR_WEBSOCKET_CLOSE, payload, 0);
+    send_frame (link, MR_WEBSOCKET_CLOSE, (MrSpan){ 0 }, (MrSpan){ 0 });
     return;
   }
   payload[0] = (char) (code >> 8);
   payload[1] = (char) code;
   memcpy (payload + 2, reason, length);
-  send_frame (link, MR_WEBSOCKET_CLOSE, payload, 2 + length);
+  send_frame (link, MR_WEBSOCKET_CLOSE, (MrSpan){ payload, 2 + length }, (MrSpan){ 0 });
+}
+
+/* At the cap the link is given up, because its peer does not read. */
+static gboolean
+has_room (MrLink *link, gsize length)
+{
+  if (link->state != LINK_OPEN) {
+    return FALSE;
+  }
+  if (length > MR_LIMIT_LINK_UNSENT_BYTES - MIN (mr_link_get_unsent (link), MR_LIMIT_LINK_UNSENT_BYTES)) {
+    mr_link_close (link, MR_CLOSE_POLICY, "peer does not read");
+    return FALSE;
+  }
+  return TRUE;
 }
 
 void
@@ -156,24 +185,36 @@ mr_link_send (MrLink *link, const MrMessage *message)
   }
   text = g_string_sized_new (256 + message->payload.length);
   mr_message_encode (message, text);
-  if (text->len > MR_LIMIT_LINK_UNSENT_BYTES - MIN (mr_link_get_unsent (link), MR_LIMIT_LINK_UNSENT_BYTES)) {
-    mr_link_close (link, MR_CLOSE_POLICY, "peer does not read");
-    return;
+  if (has_room (link, text->len)) {
+    send_frame (link, MR_WEBSOCKET_TEXT, (MrSpan){ text->str, text->len }, (MrSpan){ 0 });
   }
-  send_frame (link, MR_WEBSOCKET_TEXT, text->str, text->len);
+}
+
+void
+mr_link_send_frame (MrLink *link, const MrFrame *frame)
+{
+  gsize length = mr_frame_header_length (frame);
+  guint8 head[MAX_FRAME_HEAD_BYTES];
+
+  g_return_if_fail (length <= sizeof head);
+  if (has_room (link, length + frame->payload.length)) {
+    mr_frame_write_header (frame, head);
+    send_frame (link, MR_WEBSOCKET_BINARY, (MrSpan){ (const char *) head, length }, frame->payload);
+  }
+}
+
+void
+mr_link_allow_frames (MrLink *link)
+{
+  link->frames_allowed = TRUE;
 }
 
 static void
 send_pong (MrLink *link, const MrWebsocketMessage *ping)
 {
-  char payload[MAX_REASON_BYTES + 2];
-
-  if (mr_link_get_unsent (link) > MR_LIMIT_LINK_UNSENT_BYTES) {
-    mr_link_close (link, MR_CLOSE_POLICY, "peer does not read");
-    return;
+  if (has_room (link, ping->length)) {
+    send_frame (link, MR_WEBSOCKET_PONG, (MrSpan){ ping->data, ping->length }, (MrSpan){ 0 });
   }
-  memcpy (payload, ping->data, ping->length);
-  send_frame (link, MR_WEBSOCKET_PONG, payload, ping->length);
 }
 
 /* --- closing --- */
@@ -244,6 +285,25 @@ take_text (MrLink *link, const MrWebsocketMessage *frame)
 }
 
 static void
+take_binary (MrLink *link, const MrWebsocketMessage *message)
+{
+  MrMessageSender sender = link->role == MR_WEBSOCKET_SERVER ? MR_SENDER_WORKER : MR_SENDER_SERVER;
+  char request_id[MR_LIMIT_REQUEST_ID_BYTES + 1];
+  g_autoptr (GError) error = NULL;
+  MrFrame frame;
+
+  if (!link->frames_allowed) {
+    fail_protocol (link, "a binary message that was not negotiated");
+  } else if (!mr_frame_decode (message->data, message->length, sender, &frame, &error)) {
+    fail_protocol (link, error->message);
+  } else {
+    memcpy (request_id, frame.request_id.data, frame.request_id.length);
+    request_id[frame.request_id.length] = '\0';
+    link->events->frame (link, request_id, &frame, link->data);
+  }
+}
+
+static void
 take_close (MrLink *link, const MrWebsocketMessage *frame)
 {
   if (link->state == LINK_OPEN) {
@@ -285,10 +345,11 @@ take_frame (MrLink *link, const MrWebsocketMessage *frame)
   case MR_WEBSOCKET_CLOSE:
     take_close (link, frame);
     break;
-  case MR_WEBSOCKET_PONG:
+  case MR_WEBSOCKET_BINARY:
+    take_binary (link, frame);
     break;
-  default: /* binary: no extension that uses it was negotiated */
-    fail_protocol (link, "a binary message");
+  default: /* a pong: it counted as life already */
+    break;
   }
 }
 
@@ -492,4 +553,10 @@ const char *
 mr_link_get_remote_address (MrLink *link)
 {
   return mr_connection_get_remote_address (link->connection);
+}
+
+MrReactor *
+mr_link_get_reactor (MrLink *link)
+{
+  return link->reactor;
 }

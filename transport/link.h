@@ -10,6 +10,7 @@
 #pragma once
 
 #include "connection.h"
+#include "frame.h"
 #include "message.h"
 #include "websocket.h"
 
@@ -18,6 +19,10 @@ typedef struct _MrLink MrLink;
 typedef struct {
   /* A valid message of the peer's side. The message lives until the callback returns. */
   void (*message) (MrLink *link, const MrMessage *message, gpointer data);
+
+  /* A valid binary message of the peer's side; only after mr_link_allow_frames(), nullable without it. @request_id is the
+   * frame's, as a C string. */
+  void (*frame) (MrLink *link, const char *request_id, const MrFrame *frame, gpointer data);
 
   /* The link is over, comes once and last, never from within a call of the owner's. @code: what ended it: the peer's
    * close code, or ours when we closed; 1006 when the socket just went. */
@@ -46,6 +51,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrLink, mr_link_free)
 /** mr_link_send: queues @message (borrowed); joined with others of this turn. Ignored unless the link is open. */
 void mr_link_send (MrLink *link, const MrMessage *message);
 
+/** mr_link_allow_frames: `binary_frames` was negotiated: binary messages are no protocol error from now on. */
+void mr_link_allow_frames (MrLink *link);
+
+/** mr_link_send_frame: queues a binary message (borrowed); joined with others of this turn. Ignored unless open. */
+void mr_link_send_frame (MrLink *link, const MrFrame *frame);
+
 /** mr_link_close: starts the closing handshake; messages of the peer are dropped from now on; `closed` follows. */
 void mr_link_close (MrLink *link, guint16 code, const char *reason);
 
@@ -66,3 +77,5 @@ gint64 mr_link_get_last_received (MrLink *link);
 gsize mr_link_get_unsent (MrLink *link);
 
 const char *mr_link_get_remote_address (MrLink *link);
+
+MrReactor *mr_link_get_reactor (MrLink *link);

@@ -10,7 +10,7 @@
 /** Options that every program has: --config, --check-config, --help, --version. Ends like a program's table. */
 extern const MrOption mr_options_builtin[];
 
-/** mr_options_error: sets %MR_ERROR_CONFIG; always returns %FALSE. */
+/** mr_options_error: sets %MR_ERROR_CONFIG, with what is not UTF-8 made visible; always returns %FALSE. */
 gboolean mr_options_error (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /**

@@ -15,12 +15,15 @@ gboolean
 mr_options_error (GError **error, const char *format, ...)
 {
   g_autofree char *message = NULL;
+  g_autofree char *shown = NULL;
   va_list arguments;
 
   va_start (arguments, format);
   message = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, message);
+  /* Values, flags and keys are quoted, and may be any bytes. */
+  shown = g_utf8_make_valid (message, -1);
+  g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, shown);
   return FALSE;
 }
 
@@ -174,13 +177,12 @@ static gboolean
 bad_value (const MrOption *option, const char *origin, const char *text, const char *problem, GError **error)
 {
   g_autofree char *allowed = mr_options_describe_allowed (option);
-  g_autofree char *shown = g_utf8_make_valid (text, -1);
 
   if (option->secret)
     return mr_options_error (error, "%s: the value is not %s", origin, kind_of_value (option->type));
   if (allowed == NULL)
-    return mr_options_error (error, "%s: \"%s\" is %s", origin, shown, problem);
-  return mr_options_error (error, "%s: \"%s\" is %s (allowed: %s)", origin, shown, problem, allowed);
+    return mr_options_error (error, "%s: \"%s\" is %s", origin, text, problem);
+  return mr_options_error (error, "%s: \"%s\" is %s (allowed: %s)", origin, text, problem, allowed);
 }
 
 static gboolean

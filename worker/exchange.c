@@ -6,10 +6,15 @@
  *                          +----anything else------> (whole body collected) response_complete
  *   broken off, not text, too large -> error, or response_complete with 502 or 504
  *
- * A streamed read goes out as it came, but for the first bytes of a character whose rest has not come yet.
+ * A streamed read goes out as it came. Where JSON carries it (no binary_frames) the first bytes of a character wait for the
+ * rest. Where the relay gives credit (flow_control) what is beyond it waits here, and the backend is not read meanwhile.
+ *
+ * The request's body is in the message, or follows in frames: a small one is collected first, a large one goes to the backend
+ * as it comes, and the relay gets credit back as the backend takes it.
  */
 #include "exchange.h"
 
+#include "credit.h"
 #include "limits.h"
 #include "log.h"
 
@@ -17,19 +22,34 @@
 
 struct _MrExchange {
   MrLink *link; /* Borrowed: outlives us */
+  MrHttpClient *client; /* Borrowed: outlives us */
   MrExtensions extensions;
   char *request_id; /* Owned */
+  char *path;       /* Owned */
   const MrExchangeEvents *events;
   gpointer data;
 
-  MrHttpExchange *http; /* Borrowed from the client; NULL once it is over */
+  /* The request's body, when it follows in frames. */
+  MrHeaders *request_headers; /* Owned: until the request is sent */
+  GByteArray *collected;      /* Owned: of a small body; NULL otherwise */
+  guint64 body_left;          /* bytes that are still to come */
+  MrCreditWindow upload;
+  MrFlush upload_flush;
+
+  /* The answer. */
+  MrHttpExchange *http; /* Borrowed from the client; NULL before it starts and once it is over */
   gboolean wants_stream;
   gboolean streaming; /* asked for, and the backend answered 2xx */
   gboolean unreachable;
+  gboolean relay_reads; /* the link is not congested */
   guint status;
   MrHeaders *headers;   /* Owned: those of the answer that travel; NULL before its head */
   MrSseScanner scanner; /* of a stream */
   GString *held;        /* Owned: the body so far; of a stream, the bytes of a character that is not complete */
+  GString *pending;     /* Owned: of what is to be sent in frames or chunks, all that has no credit yet */
+  gsize pending_sent;   /* of its bytes, those that have gone */
+  gboolean finishing;   /* the backend is done; pending is the rest */
+  MrCredit credit;
 };
 
 static const char not_text[] = "The backend's answer is not UTF-8 text and cannot be carried";
@@ -83,14 +103,34 @@ send_start (MrExchange *self)
                                           .status_code = self->status, .headers = self->headers });
 }
 
+static gboolean
+has (MrExchange *self, MrExtensions extension)
+{
+  return (self->extensions & extension) != 0;
+}
+
+static void
+send_frame (MrExchange *self, MrFrameKind kind, const char *data, gsize length, gboolean last)
+{
+  const MrFrame frame = {
+    .kind = kind, .last = last, .request_id = { self->request_id, strlen (self->request_id) }, .payload = { data, length }
+  };
+
+  mr_link_send_frame (self->link, &frame);
+}
+
 static void
 send_chunk (MrExchange *self, const char *data, gsize length)
 {
   if (length == 0) {
     return;
   }
-  mr_link_send (self->link, &(MrMessage){ MR_MESSAGE_INIT (RESPONSE_CHUNK), .request_id = self->request_id,
-                                          .payload = { data, length } });
+  if (has (self, MR_EXTENSION_BINARY_FRAMES)) {
+    send_frame (self, MR_FRAME_RESPONSE_CHUNK, data, length, FALSE);
+  } else {
+    mr_link_send (self->link, &(MrMessage){ MR_MESSAGE_INIT (RESPONSE_CHUNK), .request_id = self->request_id,
+                                            .payload = { data, length } });
+  }
   if (mr_link_get_unsent (self->link) > MR_LIMIT_WORKER_HIGH_BYTES) {
     self->events->congested (self, self->data);
   }
@@ -103,8 +143,13 @@ send_complete (MrExchange *self, MrHeaders *headers, MrSpan body, MrUsage usage)
   g_autofree char *tokens =
       usage.completion_tokens >= 0 ? g_strdup_printf ("%" G_GINT64_FORMAT, usage.completion_tokens) : NULL;
   MrMessage message = { MR_MESSAGE_INIT (RESPONSE_COMPLETE), .request_id = self->request_id,
-                        .status_code = self->status, .headers = headers, .payload = body };
+                        .status_code = self->status, .headers = headers };
 
+  if (has (self, MR_EXTENSION_BINARY_FRAMES) && body.length > 0) {
+    message.body_bytes = (gint64) body.length;
+  } else {
+    message.payload = body;
+  }
   message.token_counts = usage;
   mr_link_send (self->link, &message);
   mr_log (MR_LOG_INFO, "request complete", "request_id", self->request_id, "status", status, "completion_tokens",
@@ -176,13 +221,49 @@ on_head (MrHttpExchange *http, guint status, const MrHeaders *headers, gpointer 
       mr_headers_add (self->headers, header->name, header->value);
     }
   }
-  if (self->streaming && (self->extensions & MR_EXTENSION_RESPONSE_START)) {
+  if (self->streaming && has (self, MR_EXTENSION_RESPONSE_START)) {
     send_start (self);
   }
 }
 
+/* As much of @length as there is credit for; JSON carries whole characters only. */
+static gsize
+take_credit (MrExchange *self, const char *data, gsize length)
+{
+  gsize taken = mr_credit_take (&self->credit, length);
+  gsize whole = taken;
+
+  if (taken < length && !has (self, MR_EXTENSION_BINARY_FRAMES)) {
+    (void) mr_utf8_complete_length (data, taken, &whole);
+    mr_credit_add (&self->credit, taken - whole);
+  }
+  return whole;
+}
+
+/* Not reading the backend is the back-pressure. */
 static void
-pass_on (MrExchange *self, const char *bytes, gsize length)
+update_reading (MrExchange *self)
+{
+  if (self->http != NULL) {
+    mr_http_exchange_set_reading (self->http, self->relay_reads && self->pending->len == 0);
+  }
+}
+
+static void
+deliver (MrExchange *self, const char *bytes, gsize length)
+{
+  gsize allowed = self->pending->len == 0 ? take_credit (self, bytes, length) : 0;
+
+  mr_sse_scanner_feed (&self->scanner, bytes, length);
+  send_chunk (self, bytes, allowed);
+  if (allowed < length) {
+    g_string_append_len (self->pending, bytes + allowed, (gssize) (length - allowed));
+    update_reading (self);
+  }
+}
+
+static void
+pass_on_text (MrExchange *self, const char *bytes, gsize length)
 {
   gsize complete;
   gsize was_held = self->held->len;
@@ -196,8 +277,7 @@ pass_on (MrExchange *self, const char *bytes, gsize length)
     stop_and_fail (self, MR_ERROR_BACKEND_PROTOCOL, not_text);
     return;
   }
-  mr_sse_scanner_feed (&self->scanner, bytes, complete);
-  send_chunk (self, bytes, complete);
+  deliver (self, bytes, complete);
   if (was_held > 0) {
     g_string_erase (self->held, 0, complete);
   } else {
@@ -210,8 +290,10 @@ on_data (MrHttpExchange *http, const char *bytes, gsize length, gpointer data)
 {
   MrExchange *self = data;
 
-  if (self->streaming) {
-    pass_on (self, bytes, length);
+  if (self->streaming && has (self, MR_EXTENSION_BINARY_FRAMES)) {
+    deliver (self, bytes, length);
+  } else if (self->streaming) {
+    pass_on_text (self, bytes, length);
   } else if (length > MR_LIMIT_RESPONSE_BODY_BYTES - self->held->len) {
     stop_and_fail (self, MR_ERROR_RESPONSE_TOO_LARGE, "The backend's answer is too large");
   } else {
@@ -226,35 +308,86 @@ complete_stream (MrExchange *self)
     fail (self, MR_ERROR_BACKEND_PROTOCOL, not_text);
     return;
   }
-  gboolean head_sent = (self->extensions & MR_EXTENSION_RESPONSE_START) != 0;
-  send_complete (self, head_sent ? NULL : self->headers, (MrSpan){ 0 }, mr_sse_scanner_get_usage (&self->scanner));
+  send_complete (self, has (self, MR_EXTENSION_RESPONSE_START) ? NULL : self->headers, (MrSpan){ 0 },
+                 mr_sse_scanner_get_usage (&self->scanner));
   end (self);
+}
+
+static void
+send_pending_piece (MrExchange *self)
+{
+  const char *piece = self->pending->str + self->pending_sent;
+  gsize left = self->pending->len - self->pending_sent;
+  gsize length = take_credit (self, piece, MIN (left, MR_LIMIT_BODY_FRAME_BYTES));
+
+  if (self->streaming) {
+    send_chunk (self, piece, length);
+  } else if (length > 0) {
+    send_frame (self, MR_FRAME_RESPONSE_BODY, piece, length, length == left);
+  }
+  self->pending_sent += length;
+}
+
+/* Sends what there is credit for; ends the exchange if that was the rest. */
+static void
+send_pending (MrExchange *self)
+{
+  gsize before;
+
+  do {
+    before = self->pending_sent;
+    send_pending_piece (self);
+  } while (self->pending_sent > before && self->pending_sent < self->pending->len);
+  if (self->pending_sent < self->pending->len) {
+    return;
+  }
+  g_string_truncate (self->pending, 0);
+  self->pending_sent = 0;
+  if (!self->finishing) {
+    update_reading (self);
+  } else if (self->streaming) {
+    complete_stream (self);
+  } else {
+    end (self);
+  }
 }
 
 static void
 complete_body (MrExchange *self)
 {
-  const GString *body = self->held;
+  GString *body = self->held;
   MrUsage usage = MR_USAGE_UNKNOWN;
+  gboolean in_frames = has (self, MR_EXTENSION_BINARY_FRAMES) && body->len > 0;
   gsize complete;
 
-  if (!mr_utf8_complete_length (body->str, body->len, &complete) || complete < body->len) {
+  if (!in_frames && (!mr_utf8_complete_length (body->str, body->len, &complete) || complete < body->len)) {
     fail (self, MR_ERROR_BACKEND_PROTOCOL, not_text);
     return;
   }
   mr_usage_update_from_json (&usage, body->str, body->len);
   send_complete (self, self->headers, (MrSpan){ body->len > 0 ? body->str : NULL, body->len }, usage);
-  end (self);
+  if (!in_frames) {
+    end (self);
+    return;
+  }
+  self->held = self->pending;
+  self->pending = body;
+  self->finishing = TRUE;
+  send_pending (self);
 }
 
 static void
 on_done (MrHttpExchange *http, gpointer data)
 {
   MrExchange *self = data;
-  if (self->streaming) {
-    complete_stream (self);
-  } else {
+
+  self->http = NULL;
+  if (!self->streaming) {
     complete_body (self);
+  } else if (self->pending->len > 0) {
+    self->finishing = TRUE;
+  } else {
+    complete_stream (self);
   }
 }
 
@@ -266,33 +399,103 @@ on_failed (MrHttpExchange *http, const GError *error, gpointer data)
   fail (self, error->domain == MR_ERROR ? error->code : MR_ERROR_BACKEND_PROTOCOL, error->message);
 }
 
+/* --- relay --> backend: a body that follows in frames --- */
+
+/* What the backend has taken of the body is given back as credit. */
+static void
+return_upload_credit (MrExchange *self)
+{
+  guint64 unsent = self->http != NULL ? mr_http_exchange_get_unsent (self->http) : 0;
+  guint64 due = mr_credit_window_give_back (&self->upload, unsent);
+
+  if (due > 0 && self->body_left > 0 && has (self, MR_EXTENSION_FLOW_CONTROL)) {
+    MrMessage update = { MR_MESSAGE_INIT (WINDOW_UPDATE), .request_id = self->request_id, .bytes = (gint64) due };
+
+    mr_link_send (self->link, &update);
+  }
+}
+
+static void
+on_upload_flush (MrFlush *flush)
+{
+  return_upload_credit (MR_OWNER_OF (flush, MrExchange, upload_flush));
+}
+
+static void
+on_http_drained (MrHttpExchange *http, gpointer data)
+{
+  return_upload_credit (data);
+}
+
 static const MrHttpExchangeEvents http_events = {
   .head = on_head,
   .data = on_data,
+  .drained = on_http_drained,
   .done = on_done,
   .failed = on_failed,
 };
 
 /* --- life --- */
 
+static void
+start_with_body (MrExchange *self, GBytes *body)
+{
+  self->http = mr_http_client_request (self->client, "POST", self->path, self->request_headers, body, &http_events, self);
+}
+
+static void
+start_collected (MrExchange *self)
+{
+  g_autoptr (GBytes) body = g_byte_array_free_to_bytes (g_steal_pointer (&self->collected));
+
+  start_with_body (self, body);
+}
+
+static void
+start (MrExchange *self, const MrMessage *request, guint64 window_bytes)
+{
+  self->upload.window = has (self, MR_EXTENSION_FLOW_CONTROL) ? window_bytes : G_MAXINT64;
+  self->body_left = (guint64) MAX (request->body_bytes, 0);
+  if (request->body_bytes < 0) {
+    g_autoptr (GBytes) body = g_bytes_new (request->payload.data, request->payload.length);
+
+    start_with_body (self, body);
+  } else if (self->body_left <= MR_LIMIT_STREAM_WINDOW_BYTES) {
+    self->collected = g_byte_array_sized_new ((guint) self->body_left);
+    if (self->body_left == 0) {
+      start_collected (self);
+    }
+  } else {
+    self->http = mr_http_client_request_streamed (self->client, "POST", self->path, self->request_headers,
+                                                  self->body_left, &http_events, self);
+  }
+}
+
 MrExchange *
 mr_exchange_new (const MrExchangeRoute *route, const MrMessage *request, const MrExchangeEvents *events, gpointer data)
 {
   MrExchange *self = g_new0 (MrExchange, 1);
-  g_autoptr (MrHeaders) headers = headers_for_backend (request->headers, route->backend_headers);
-  g_autoptr (GBytes) body = g_bytes_new (request->payload.data, request->payload.length);
 
   self->link = route->link;
+  self->client = route->client;
   self->extensions = route->extensions;
   self->request_id = g_strdup (request->request_id);
+  self->path = g_strdup (request->endpoint_path);
   self->events = events;
   self->data = data;
+  self->request_headers = headers_for_backend (request->headers, route->backend_headers);
+  self->upload_flush.func = on_upload_flush;
   self->wants_stream = request->is_streaming;
+  self->relay_reads = TRUE;
   self->held = g_string_new (NULL);
+  self->pending = g_string_new (NULL);
+  self->credit = MR_CREDIT_UNLIMITED;
+  if (has (self, MR_EXTENSION_FLOW_CONTROL)) {
+    self->credit.available = route->window_bytes;
+  }
   mr_sse_scanner_init (&self->scanner, TRUE);
   mr_log (MR_LOG_INFO, "forwarding request", "request_id", request->request_id, "model", request->model, NULL);
-  self->http =
-      mr_http_client_request (route->client, "POST", request->endpoint_path, headers, body, &http_events, self);
+  start (self, request, route->window_bytes);
   return self;
 }
 
@@ -303,9 +506,14 @@ mr_exchange_free (MrExchange *self)
     return;
   }
   g_clear_pointer (&self->http, mr_http_exchange_cancel);
+  mr_flush_unqueue (mr_link_get_reactor (self->link), &self->upload_flush);
   mr_sse_scanner_clear (&self->scanner);
   g_clear_pointer (&self->headers, mr_headers_free);
+  mr_headers_free (self->request_headers);
+  g_clear_pointer (&self->collected, g_byte_array_unref);
   g_string_free (self->held, TRUE);
+  g_string_free (self->pending, TRUE);
+  g_free (self->path);
   g_free (self->request_id);
   g_free (self);
 }
@@ -317,10 +525,39 @@ mr_exchange_cancel (MrExchange *self)
   mr_exchange_refuse (self->link, self->extensions, self->request_id, MR_ERROR_CANCELLED, "cancelled");
 }
 
+gboolean
+mr_exchange_take_body (MrExchange *self, MrSpan payload)
+{
+  if (payload.length > self->body_left || !mr_credit_window_receive (&self->upload, payload.length)) {
+    return FALSE;
+  }
+  self->body_left -= payload.length;
+  if (self->collected != NULL) {
+    g_byte_array_append (self->collected, (const guint8 *) payload.data, (guint) payload.length);
+    if (self->body_left == 0) {
+      start_collected (self);
+    }
+  } else if (self->http != NULL) { /* else the backend has answered already and does not want the rest */
+    mr_http_exchange_send (self->http, payload.data, payload.length);
+  }
+  mr_flush_queue (mr_link_get_reactor (self->link), &self->upload_flush);
+  return TRUE;
+}
+
+void
+mr_exchange_add_credit (MrExchange *self, guint64 bytes)
+{
+  mr_credit_add (&self->credit, bytes);
+  if (self->pending->len > 0) {
+    send_pending (self);
+  }
+}
+
 void
 mr_exchange_set_reading (MrExchange *self, gboolean reading)
 {
-  mr_http_exchange_set_reading (self->http, reading);
+  self->relay_reads = reading;
+  update_reading (self);
 }
 
 const char *

@@ -28,12 +28,14 @@ typedef struct {
   const MrHeaders *backend_headers; /* Borrowed: replace the request's own; only used while starting */
   MrLink *link;                     /* Borrowed: outlives the exchange */
   MrExtensions extensions;          /* that the relay accepted */
+  guint64 window_bytes;             /* of each request in each direction, with flow_control */
 } MrExchangeRoute;
 
 /**
  * mr_exchange_new:
  * @request: a `request` message; copied where needed
- * @events: must outlive the exchange; none comes from within a call of the owner's, nor after a cancel
+ * @events: must outlive the exchange; none comes from within a call of the owner's but mr_exchange_add_credit(), nor
+ *   after a cancel
  */
 MrExchange *mr_exchange_new (const MrExchangeRoute *route, const MrMessage *request, const MrExchangeEvents *events,
                              gpointer data);
@@ -44,6 +46,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrExchange, mr_exchange_free)
 
 /** mr_exchange_cancel: closes the backend's connection at once, then tells the relay that the request is over. */
 void mr_exchange_cancel (MrExchange *exchange);
+
+/**
+ * mr_exchange_take_body:
+ * @payload: the next bytes of the request's body, of a binary frame
+ *
+ * Returns: %FALSE when it is more than was announced, or more than the relay had credit for
+ */
+gboolean mr_exchange_take_body (MrExchange *exchange, MrSpan payload);
+
+/** mr_exchange_add_credit: a window_update came. May end the exchange, with the event. */
+void mr_exchange_add_credit (MrExchange *exchange, guint64 bytes);
 
 /** mr_exchange_set_reading: off lets the backend wait, because the relay does not take what was sent. */
 void mr_exchange_set_reading (MrExchange *exchange, gboolean reading);

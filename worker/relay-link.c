@@ -14,7 +14,9 @@
 
 #include <string.h>
 
-#define OUR_EXTENSIONS (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START)
+#define OUR_EXTENSIONS                                                                                                 \
+  (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START | MR_EXTENSION_BINARY_FRAMES |                            \
+   MR_EXTENSION_LOAD_UPDATES | MR_EXTENSION_FLOW_CONTROL)
 
 struct _MrRelayLink {
   MrWorkerContext *context; /* Borrowed: outlives us */
@@ -33,6 +35,7 @@ struct _MrRelayLink {
   /* Of the present session. */
   MrLink *link; /* Owned: from REGISTERING to its end */
   MrExtensions extensions;
+  guint64 window_bytes; /* of each request, with flow_control */
   gint64 registered_us;
   gboolean relay_draining; /* it said graceful_shutdown */
   gboolean at_once;        /* closed to register anew: no back-off */
@@ -119,13 +122,14 @@ send_register (MrRelayLink *self)
   self->told_concurrent = context->max_concurrent;
 }
 
+/* @timestamp_unix_ms: of the ping that it answers; -1 for one that nobody asked for (load_updates). */
 static void
-send_pong (MrRelayLink *self, const MrMessage *ping)
+send_pong (MrRelayLink *self, gint64 timestamp_unix_ms)
 {
   MrMessage message = { MR_MESSAGE_INIT (PONG) };
 
   message.current_load = self->context->load;
-  message.timestamp_unix_ms = ping->timestamp_unix_ms;
+  message.timestamp_unix_ms = timestamp_unix_ms;
   mr_link_send (self->link, &message);
   self->told_load = self->context->load;
 }
@@ -140,11 +144,16 @@ close_link (MrRelayLink *self, guint16 code, const char *reason)
 
 /* The relay counts its own requests itself; it takes the larger one of its count and what it was told (contract C1). */
 static gboolean
-relay_is_up_to_date (MrRelayLink *self)
+relay_knows_load (MrRelayLink *self)
 {
-  guint believed = MAX (self->told_load, g_hash_table_size (self->exchanges));
-  return believed == self->context->load &&
-         (self->context->draining || g_strv_equal ((const char *const *) self->told_models, self->context->models));
+  return MAX (self->told_load, g_hash_table_size (self->exchanges)) == self->context->load;
+}
+
+static gboolean
+relay_knows_models (MrRelayLink *self)
+{
+  return self->context->draining ||
+         g_strv_equal ((const char *const *) self->told_models, self->context->models);
 }
 
 void
@@ -159,7 +168,11 @@ mr_relay_link_report (MrRelayLink *self)
   } else if (!self->context->draining && idle && self->told_concurrent != self->context->max_concurrent) {
     self->at_once = TRUE; /* only a registration carries the number */
     close_link (self, MR_CLOSE_NORMAL, "registering a new capacity");
-  } else if (!relay_is_up_to_date (self)) {
+  } else if (relay_knows_models (self) && relay_knows_load (self)) {
+    return;
+  } else if (relay_knows_models (self) && (self->extensions & MR_EXTENSION_LOAD_UPDATES)) {
+    send_pong (self, -1);
+  } else {
     send_models (self);
   }
 }
@@ -211,7 +224,8 @@ static const MrExchangeEvents exchange_events = { .ended = on_exchange_ended, .c
 static void
 take_request (MrRelayLink *self, const MrMessage *request)
 {
-  const MrExchangeRoute route = { self->context->client, self->context->backend_headers, self->link, self->extensions };
+  const MrExchangeRoute route = { self->context->client, self->context->backend_headers, self->link, self->extensions,
+                                  self->window_bytes };
   MrExchange *exchange = mr_exchange_new (&route, request, &exchange_events, self);
 
   g_hash_table_insert (self->exchanges, (char *) mr_exchange_get_request_id (exchange), exchange);
@@ -262,6 +276,27 @@ on_cancel (MrRelayLink *self, const MrMessage *cancel)
   forget_exchange (self, exchange);
 }
 
+static void
+on_window_update (MrRelayLink *self, const MrMessage *update)
+{
+  MrExchange *exchange = g_hash_table_lookup (self->exchanges, update->request_id);
+
+  if (exchange != NULL) { /* else it ended while this was on its way */
+    mr_exchange_add_credit (exchange, (guint64) update->bytes);
+  }
+}
+
+static void
+on_frame (MrLink *link, const char *request_id, const MrFrame *frame, gpointer data)
+{
+  MrRelayLink *self = data;
+  MrExchange *exchange = g_hash_table_lookup (self->exchanges, request_id);
+
+  if (exchange != NULL && !mr_exchange_take_body (exchange, frame->payload)) {
+    close_link (self, MR_CLOSE_PROTOCOL_ERROR, "more of a request body than was announced or allowed");
+  }
+}
+
 /* --- the session --- */
 
 static void
@@ -277,6 +312,10 @@ on_register_ack (MrRelayLink *self, const MrMessage *ack)
   mr_timer_clear (&self->timer);
   mr_link_watch_silence (self->link, 0, MR_LIMIT_WORKER_SILENCE_USEC, "relay is silent");
   self->extensions = mr_extensions_from_strv ((const char *const *) ack->extensions) & OUR_EXTENSIONS;
+  if (self->extensions & MR_EXTENSION_BINARY_FRAMES) {
+    mr_link_allow_frames (self->link);
+  }
+  self->window_bytes = ack->window_bytes > 0 ? (guint64) ack->window_bytes : MR_LIMIT_STREAM_WINDOW_BYTES;
   self->registered_us = mr_reactor_now (self->context->reactor);
   self->failed = FALSE;
 
@@ -303,8 +342,11 @@ on_session_message (MrRelayLink *self, const MrMessage *message)
   case MR_MESSAGE_CANCEL:
     on_cancel (self, message);
     break;
+  case MR_MESSAGE_WINDOW_UPDATE:
+    on_window_update (self, message);
+    break;
   case MR_MESSAGE_PING:
-    send_pong (self, message);
+    send_pong (self, message->timestamp_unix_ms);
     break;
   case MR_MESSAGE_MODELS_REFRESH:
     self->events->refresh (self, self->data);
@@ -406,7 +448,12 @@ on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
   }
 }
 
-static const MrLinkEvents link_events = { .message = on_message, .closed = on_closed, .drained = on_drained };
+static const MrLinkEvents link_events = {
+  .message = on_message,
+  .frame = on_frame,
+  .closed = on_closed,
+  .drained = on_drained,
+};
 
 /* --- the beginning of one --- */
 

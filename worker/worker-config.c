@@ -115,6 +115,13 @@ has_control_characters (const char *text)
   return FALSE;
 }
 
+/* An option that was given an empty value has none, not even its default. */
+static gboolean
+check_present (const char *option, const char *value, GError **error)
+{
+  return value != NULL || fail (error, option, "", "must not be empty");
+}
+
 static gboolean
 check_name (const char *option, const char *name, gsize max_bytes, GError **error)
 {
@@ -229,6 +236,11 @@ mr_worker_config_check (const MrWorkerConfig *config, GError **error)
   }
   if (has_control_characters (config->worker_secret)) {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, "--worker-secret must be one line of text");
+    return FALSE;
+  }
+  if (!check_present ("max-concurrency", config->max_concurrency, error) ||
+      !check_present ("backend-url", config->backend_url, error) ||
+      !check_present ("provider", config->provider, error)) {
     return FALSE;
   }
   if (!parse_max_concurrency (config->max_concurrency, &number)) {

@@ -17,8 +17,8 @@
 
 static const char *const documents[] = {
   "{\"type\":\"response_chunk\",\"request_id\":\"6f1c\",\"chunk\":\"data: {\\\"a\\\":[1,2]}\\n\\n\"}",
-  "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80\"}],"
-  "\"stream\":true,\"temperature\":0.8,\"max_tokens\":-1,\"stop\":null}",
+  ("{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"na\xc3\xafve \xe2\x82\xac \xf0\x9f\x98\x80\"}],"
+   "\"stream\":true,\"temperature\":0.8,\"max_tokens\":-1,\"stop\":null}"),
   " [ 0 , -1.5e+10 , \"\\u00e9\\ud83d\\ude00\\\\\" , [ [ ] , { } ] , { \"\" : false , \"\\n\" : [ true ] } ] ",
   "\"12345678\\\"12345678\\t\xed\x9f\xbf\xee\x80\x80\"",
   "[[[[[[1e400,{\"a\":{\"a\":{\"a\":[]}}}]]]]]]",

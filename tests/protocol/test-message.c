@@ -26,13 +26,19 @@ static const Sample samples[] = {
     "{\"type\":\"register_ack\",\"worker_id\":\"w\",\"models\":[]}" },
   { MR_MESSAGE_REGISTER_ACK, MR_SENDER_SERVER, "worker_id models",
     "{\"type\":\"register_ack\",\"worker_id\":\"w1\",\"models\":[\"a/b:c\",\"*\"],\"warnings\":[\"dropped \\\"x\\\"\"],"
-    "\"protocol_version\":\"2026-04-bridge-v1\",\"extensions\":[\"request_errors\",\"response_start\"]}" },
+    "\"protocol_version\":\"2026-04-bridge-v1\",\"extensions\":[\"request_errors\",\"response_start\"],"
+    "\"window_bytes\":1048576}" },
   { MR_MESSAGE_REQUEST, MR_SENDER_SERVER, "request_id model endpoint_path is_streaming body",
     "{\"type\":\"request\",\"request_id\":\"r1\",\"model\":\"m\",\"endpoint_path\":\"/v1/messages?beta=true\","
     "\"is_streaming\":true,\"headers\":{\"accept\":\"*/*\",\"x-a\":\"1, 2\"},\"body\":\"{\\\"model\\\":\\\"m\\\"}\"}" },
   { MR_MESSAGE_REQUEST, MR_SENDER_SERVER, "request_id model endpoint_path is_streaming body",
     "{\"type\":\"request\",\"request_id\":\"r1\",\"model\":\"m\",\"endpoint_path\":\"/"
     "\",\"is_streaming\":false,\"body\":\"\"}" },
+  { MR_MESSAGE_REQUEST, MR_SENDER_SERVER, "request_id model endpoint_path is_streaming body_bytes",
+    "{\"type\":\"request\",\"request_id\":\"r1\",\"model\":\"m\",\"endpoint_path\":\"/"
+    "\",\"is_streaming\":false,\"body_bytes\":0}" },
+  { MR_MESSAGE_WINDOW_UPDATE, MR_SENDER_SERVER, "request_id bytes",
+    "{\"type\":\"window_update\",\"request_id\":\"r1\",\"bytes\":524288}" },
   { MR_MESSAGE_CANCEL, MR_SENDER_SERVER, "request_id reason",
     "{\"type\":\"cancel\",\"request_id\":\"r1\",\"reason\":\"client_disconnect\"}" },
   { MR_MESSAGE_CANCEL, MR_SENDER_SERVER, "request_id reason",
@@ -81,6 +87,10 @@ static const Sample samples[] = {
   { MR_MESSAGE_RESPONSE_COMPLETE, MR_SENDER_WORKER, "request_id status_code",
     "{\"type\":\"response_complete\",\"request_id\":\"r\",\"status_code\":499,\"token_counts\":{\"completion_tokens\":"
     "2}}" },
+  { MR_MESSAGE_RESPONSE_COMPLETE, MR_SENDER_WORKER, "request_id status_code",
+    "{\"type\":\"response_complete\",\"request_id\":\"r\",\"status_code\":200,\"body_bytes\":7}" },
+  { MR_MESSAGE_WINDOW_UPDATE, MR_SENDER_WORKER, "request_id bytes",
+    "{\"type\":\"window_update\",\"request_id\":\"r1\",\"bytes\":1}" },
   { MR_MESSAGE_PONG, MR_SENDER_WORKER, "current_load", "{\"type\":\"pong\",\"current_load\":1}" },
   { MR_MESSAGE_PONG, MR_SENDER_WORKER, "current_load",
     "{\"type\":\"pong\",\"current_load\":0,\"timestamp_unix_ms\":5}" },
@@ -361,7 +371,8 @@ test_encode_by_hand (void)
                    "{\"type\":\"response_complete\",\"request_id\":\"r\",\"status_code\":200,\"body\":\"\"}");
 
   g_string_truncate (out, 0);
-  mr_message_encode (&(MrMessage){ MR_MESSAGE_INIT (REQUEST), .request_id = "r", .model = "m", .endpoint_path = "/" },
+  mr_message_encode (&(MrMessage){ MR_MESSAGE_INIT (REQUEST), .request_id = "r", .model = "m", .endpoint_path = "/",
+                                   .payload = { "", 0 } },
                      out);
   g_assert_cmpstr (out->str, ==,
                    "{\"type\":\"request\",\"request_id\":\"r\",\"model\":\"m\",\"endpoint_path\":\"/\","
@@ -414,7 +425,7 @@ static void
 test_extensions (void)
 {
   static const char *const names[] = {
-    "binary_frames", "response_start", "", "request_errors", "response_start", NULL
+    "future_frames", "response_start", "", "request_errors", "response_start", NULL
   };
   g_auto (GStrv) both = mr_extensions_to_strv (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START);
   g_auto (GStrv) none = mr_extensions_to_strv (0);

@@ -9,7 +9,7 @@ check (const char *path, const char *body, const char *model, gboolean streaming
   g_auto (MrAdmission) admission = { 0 };
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (mr_admission_check (path, bytes, &admission, &error));
+  g_assert_true (mr_admission_check (path, "application/json", bytes, &admission, &error));
   g_assert_no_error (error);
   g_assert_cmpstr (admission.model, ==, model);
   g_assert_cmpint (admission.is_streaming, ==, streaming);
@@ -22,7 +22,7 @@ check_refused (const char *body, MrErrorCode code, const char *part)
   g_auto (MrAdmission) admission = { 0 };
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (mr_admission_check ("/v1/chat/completions", bytes, &admission, &error));
+  g_assert_false (mr_admission_check ("/v1/chat/completions", NULL, bytes, &admission, &error));
   g_assert_error (error, MR_ERROR, (int) code);
   g_assert_nonnull (strstr (error->message, part));
   g_assert_null (admission.model);
@@ -60,7 +60,7 @@ test_api (void)
   g_autoptr (GBytes) bytes = g_bytes_new_static ("{\"model\":\"a\"}", 13);
   g_auto (MrAdmission) admission = { 0 };
 
-  g_assert_true (mr_admission_check ("/v1/messages/count_tokens", bytes, &admission, NULL));
+  g_assert_true (mr_admission_check ("/v1/messages/count_tokens", NULL, bytes, &admission, NULL));
   g_assert_cmpint (admission.api, ==, MR_API_ANTHROPIC);
 }
 

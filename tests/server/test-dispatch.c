@@ -34,13 +34,13 @@ test_model (void)
   fleet_init (&fleet);
   g_hash_table_add (fleet.workers[1].models, (gpointer) "a");
   g_hash_table_add (fleet.workers[2].models, (gpointer) "*");
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 2, "a"), ==, 1);
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 2, "b"), ==, -1);
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 3, "b"), ==, 2);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 2, &(MrDispatchNeed){ .model = "a" }), ==, 1);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 2, &(MrDispatchNeed){ .model = "b" }), ==, -1);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 3, &(MrDispatchNeed){ .model = "b" }), ==, 2);
   fleet.workers[2].draining = TRUE;
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 3, "b"), ==, -1);
-  g_assert_false (mr_dispatch_serves (&fleet.workers[2], "b"));
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 0, "a"), ==, -1);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 3, &(MrDispatchNeed){ .model = "b" }), ==, -1);
+  g_assert_false (mr_dispatch_serves (&fleet.workers[2], &(MrDispatchNeed){ .model = "b" }));
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 0, &(MrDispatchNeed){ .model = "a" }), ==, -1);
   fleet_clear (&fleet);
 }
 
@@ -53,12 +53,12 @@ test_slots (void)
   g_hash_table_add (fleet.workers[0].models, (gpointer) "a");
   fleet.workers[0].max_concurrent = 2;
   fleet.workers[0].reported_load = 1;
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 1, "a"), ==, 0);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 1, &(MrDispatchNeed){ .model = "a" }), ==, 0);
   fleet.workers[0].in_flight = 2;
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 1, "a"), ==, -1);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 1, &(MrDispatchNeed){ .model = "a" }), ==, -1);
   fleet.workers[0].in_flight = 0;
   fleet.workers[0].reported_load = 7;
-  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 1, "a"), ==, -1);
+  g_assert_cmpint (mr_dispatch_choose (fleet.pointers, 1, &(MrDispatchNeed){ .model = "a" }), ==, -1);
   fleet_clear (&fleet);
 }
 
@@ -72,7 +72,7 @@ test_rotation (void)
   for (guint i = 0; i < N_WORKERS; i++)
     g_hash_table_add (fleet.workers[i].models, (gpointer) "a");
   for (guint round = 1; round <= 5 * N_WORKERS; round++) {
-    int chosen = mr_dispatch_choose (fleet.pointers, N_WORKERS, "a");
+    int chosen = mr_dispatch_choose (fleet.pointers, N_WORKERS, &(MrDispatchNeed){ .model = "a" });
 
     g_assert_cmpint (chosen, >=, 0);
     counts[chosen]++;
@@ -123,7 +123,7 @@ test_random (void)
     worker->reported_load = (guint) g_test_rand_int_range (0, 5);
     worker->in_flight = (guint) g_test_rand_int_range (0, 5);
     worker->draining = g_test_rand_int_range (0, 8) == 0;
-    chosen = mr_dispatch_choose (fleet.pointers, N_WORKERS, model);
+    chosen = mr_dispatch_choose (fleet.pointers, N_WORKERS, &(MrDispatchNeed){ .model = model });
     g_assert_cmpint (chosen, ==, reference_choose (&fleet, model));
     if (chosen >= 0)
       fleet.workers[chosen].last_chosen = round + 1;

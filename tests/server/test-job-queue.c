@@ -16,9 +16,9 @@ job_new (const char *model, guint64 number)
 }
 
 static gboolean
-is_wanted (const char *model, gpointer user_data)
+is_wanted (const MrDispatchNeed *need, gpointer user_data)
 {
-  return strchr (user_data, model[0]) != NULL;
+  return !need->binary && strchr (user_data, need->model[0]) != NULL;
 }
 
 static void
@@ -69,7 +69,7 @@ reference_find (GPtrArray *waiting, const char *wanted)
   for (guint i = 0; i < waiting->len; i++) {
     MrJob *job = g_ptr_array_index (waiting, i);
 
-    if (is_wanted (job->admission.model, (gpointer) wanted) && (first == NULL || job->number < first->number))
+    if (strchr (wanted, job->admission.model[0]) != NULL && (first == NULL || job->number < first->number))
       first = job;
   }
   return first;

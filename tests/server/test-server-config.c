@@ -59,6 +59,23 @@ test_heartbeats_must_fit (void)
 }
 
 static void
+test_empty_values_are_refused (void)
+{
+  static const char *const flags[] = { "--listen=", "--listen= , ", "--provider=" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (flags); i++) {
+    const char *const arguments[] = { flags[i], NULL };
+    MrServerConfig config = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    g_assert_false (parse (&config, &error, arguments));
+    g_assert_error (error, MR_ERROR, MR_ERROR_CONFIG);
+    g_assert_nonnull (strstr (error->message, "must not be empty"));
+    mr_options_clear (mr_server_program (), &config);
+  }
+}
+
+static void
 test_names_are_unique (void)
 {
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
@@ -76,6 +93,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/contract/J/defaults", test_defaults);
   g_test_add_func ("/contract/J/heartbeats-must-fit", test_heartbeats_must_fit);
+  g_test_add_func ("/contract/J/empty-values-are-refused", test_empty_values_are_refused);
   g_test_add_func ("/contract/J/names-are-unique", test_names_are_unique);
   return g_test_run ();
 }

@@ -48,7 +48,7 @@ test_registration (void)
   g_assert_cmpint (mrt_json_int (registration, "max_concurrent"), ==, 1);
   g_assert_cmpint (mrt_json_int (registration, "current_load"), ==, 0);
   g_assert_cmpstr (models, ==, "m");
-  g_assert_cmpstr (extensions, ==, "request_errors|response_start");
+  g_assert_cmpstr (extensions, ==, "request_errors|response_start|binary_frames|load_updates|flow_control");
   harness_wait_state (stage.harness, MR_WORKER_CONNECTING);
   mrt_websocket_send (link, "{\"type\":\"register_ack\",\"worker_id\":\"w\",\"models\":[\"m\"],\"warnings\":[\"x\"]}");
   harness_wait_state (stage.harness, MR_WORKER_CONNECTED);

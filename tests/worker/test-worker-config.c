@@ -87,6 +87,7 @@ test_refused (void)
     const char *option;
     const char *value;
   } cases[] = {
+    { "proxy-url", "" },
     { "proxy-url", "relay" },
     { "proxy-url", "http://" },
     { "proxy-url", "ftp://relay" },
@@ -95,13 +96,17 @@ test_refused (void)
     { "proxy-url", "http://user@relay" },
     { "proxy-url", "http://relay?x=1" },
     { "proxy-url", "http://a,http://a" },
+    { "backend-url", "" },
     { "backend-url", "https://backend" },
     { "backend-url", "ws://backend" },
     { "backend-url", "http://backend#x" },
     { "worker-name", "a\nb" },
     { "worker-name", long_name },
+    { "provider", "" },
+    { "models", "" },
     { "models", "*,m" },
     { "models", "a\tb" },
+    { "max-concurrency", "" },
     { "max-concurrency", "0" },
     { "max-concurrency", "4097" },
     { "max-concurrency", "-1" },
