@@ -70,8 +70,9 @@
 
 /* --- Worker link --- */
 
-/* One WebSocket message: a 64 MiB body, escaped. Above the cap the link is closed with 1009. */
-#define MR_LIMIT_MESSAGE_BYTES (128 * 1024 * 1024)
+/* One WebSocket message: the largest body with every byte escaped (JSON has no raw byte that needs more than two), and
+ * the rest of the message. Above the cap the link is closed with 1009. */
+#define MR_LIMIT_MESSAGE_BYTES (2 * MR_LIMIT_REQUEST_BODY_BYTES + 1024 * 1024)
 
 /* Strings in one list of a message (models, warnings); beyond the cap a protocol error. Far above what any peer means:
  * it only keeps a message of empty strings from growing to ten times its size. */

@@ -236,13 +236,16 @@ append_usage (GString *out, const MrUsage *usage)
   g_string_append_c (out, '}');
 }
 
+/* A text that is none of the protocol's words goes as the other kind. */
 static void
 append_cancel_reason (GString *out, const MrMessage *message)
 {
-  if (message->reason_is_other)
+  gboolean is_other = message->reason_is_other || !g_strv_contains (cancel_reasons, message->reason);
+
+  if (is_other)
     g_string_append (out, "{\"other\":");
   mr_json_append_cstring (out, message->reason);
-  if (message->reason_is_other)
+  if (is_other)
     g_string_append_c (out, '}');
 }
 

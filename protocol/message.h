@@ -53,7 +53,7 @@ typedef struct {
   char *endpoint_path;
   char *protocol_version; /* optional */
   char *reason;           /* cancel: the word, or the text of {"other": text}; graceful_shutdown, models_refresh: optional */
-  gboolean reason_is_other; /* cancel: the reason is sent as {"other": text} */
+  gboolean reason_is_other; /* cancel: it came, or is to be sent, as {"other": text}; implied by a text of one's own */
   char *code;
   char *text; /* `message` of an error */
 

@@ -10,7 +10,7 @@
 static gboolean
 apply (const char *const *allowed, const char *origin, MrHeaders *fields)
 {
-  if (origin == NULL)
+  if (origin == NULL || allowed == NULL)
     return FALSE;
   if (g_strv_contains (allowed, "*")) {
     mr_headers_set (fields, "access-control-allow-origin", "*");

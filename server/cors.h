@@ -8,7 +8,7 @@
 
 /**
  * mr_cors_apply:
- * @allowed: origins as `https://example.org`, or "*" for any
+ * @allowed: (nullable): origins as `https://example.org`, or "*" for any
  * @origin: (nullable): the request's `Origin`
  * @fields: receives the header fields of the answer
  *

@@ -61,6 +61,8 @@ sane_name (const char *given, GPtrArray *warnings)
     warn (warnings, "The worker name was empty; it is called \"" DEFAULT_NAME "\".");
     return g_strdup (DEFAULT_NAME);
   }
+  if (!g_str_equal (name, given))
+    warn (warnings, "White space around the worker name was removed.");
   if (replace_controls (name))
     warn (warnings, "Control characters in the worker name were replaced.");
   if (cut (name, MR_LIMIT_WORKER_NAME_BYTES))
@@ -77,6 +79,7 @@ sane_models (char *const *given, GPtrArray *warnings)
   guint n_duplicates = 0;
   guint n_over = 0;
   guint n_long = 0;
+  guint n_trimmed = 0;
 
   for (; given != NULL && *given != NULL; given++) {
     g_autofree char *name = g_strstrip (g_strdup (*given));
@@ -90,10 +93,13 @@ sane_models (char *const *given, GPtrArray *warnings)
     else if (models->len >= MR_LIMIT_MODELS)
       n_over++;
     else {
+      n_trimmed += !g_str_equal (name, *given);
       g_hash_table_add (seen, name);
       g_ptr_array_add (models, g_steal_pointer (&name));
     }
   }
+  if (n_trimmed > 0)
+    g_ptr_array_add (warnings, g_strdup_printf ("White space around %u model names was removed.", n_trimmed));
   if (n_empty > 0)
     g_ptr_array_add (warnings, g_strdup_printf ("%u empty model names were dropped.", n_empty));
   if (n_long > 0)

@@ -195,6 +195,8 @@ on_job_timer (MrTimer *timer)
 
   if (job->state == MR_JOB_QUEUED)
     on_queue_timeout (job);
+  else if (job->relay->config->request_timeout_us == 0)
+    return; /* lifted by a reload */
   else if (deadline > mr_reactor_now (job->relay->reactor))
     mr_timer_set (timer, deadline); /* the stream made progress since the timer was set */
   else
@@ -327,7 +329,7 @@ begin (MrWorkerSession *session, MrJob *job, guint status, const MrHeaders *head
 static void
 give_up (MrJob *job, MrErrorCode code, const char *message)
 {
-  cancel_on_worker (job, "server_shutdown");
+  cancel_on_worker (job, mr_error_info ((int) code)->openai_code);
   fail_job (job, code, message);
 }
 

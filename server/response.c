@@ -137,9 +137,12 @@ mr_response_set_water (MrResponse *response, gsize high_bytes, gsize low_bytes)
 
 /* --- the head --- */
 
+/* Several `vary` fields add up. */
 static gboolean
 is_replaced (MrResponse *response, const char *name)
 {
+  if (g_str_equal (name, "vary"))
+    return FALSE;
   return mr_headers_get (response->fields, name) != NULL ||
          (g_str_has_prefix (name, "access-control-") &&
           mr_headers_get (response->fields, "access-control-allow-origin") != NULL);

@@ -35,8 +35,8 @@ static const MrOption options[] = {
     .offset = AT (drain_timeout_us), .default_value = "30", .argument = "SECONDS", .max = DAY_SECS,
     .help = "How long running requests may go on after SIGTERM." },
   { .name = "heartbeat-interval", .environment = "HEARTBEAT_INTERVAL", .type = MR_OPTION_SECONDS,
-    .offset = AT (heartbeat_us), .default_value = "15", .argument = "SECONDS", .max = DAY_SECS,
-    .help = "A worker that was silent for so long is pinged; 0 for never." },
+    .offset = AT (heartbeat_us), .default_value = "15", .argument = "SECONDS", .max = 60,
+    .help = "A worker that was silent for so long is pinged; 0 for never. Workers leave after 90 seconds of silence." },
   { .name = "pong-timeout", .environment = "PONG_TIMEOUT", .type = MR_OPTION_SECONDS, .offset = AT (pong_timeout_us),
     .default_value = "45", .argument = "SECONDS", .max = DAY_SECS,
     .help = "A worker that was silent for so long is given up; 0 for never." },
@@ -107,9 +107,9 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
                          "--worker-secret-file, or in the config file");
     return FALSE;
   }
-  if (config->pong_timeout_us > 0 && config->heartbeat_us > 0 && config->pong_timeout_us <= config->heartbeat_us) {
+  if (config->pong_timeout_us > 0 && (config->heartbeat_us == 0 || config->pong_timeout_us <= config->heartbeat_us)) {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
-                         "--pong-timeout must be greater than --heartbeat-interval, or every quiet worker is given up");
+                         "--pong-timeout must be greater than --heartbeat-interval, which must not be 0, or every quiet worker is given up");
     return FALSE;
   }
   return TRUE;

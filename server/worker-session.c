@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define PROTOCOL_ERROR "worker registration protocol error"
+#define DRAINED_BY_US "graceful shutdown complete"
+#define DRAINED_ITSELF "worker drained"
 #define HEARTBEAT_TIMED_OUT "worker heartbeat timed out"
 #define KNOWN_EXTENSIONS                                                                                               \
   (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START | MR_EXTENSION_BINARY_FRAMES |                            \
@@ -68,7 +70,7 @@ slots_changed (MrWorkerSession *session)
 {
   if (session->dispatch.draining && session->deadline.position != 0 && g_hash_table_size (session->slots) == 0) {
     mr_timer_clear (&session->deadline);
-    mr_link_close (session->link, MR_CLOSE_NORMAL, "graceful shutdown complete");
+    mr_link_close (session->link, MR_CLOSE_NORMAL, DRAINED_BY_US);
   }
   session->events->changed (session, session->data);
 }
@@ -423,7 +425,7 @@ on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
 
   if (g_strcmp0 (reason, HEARTBEAT_TIMED_OUT) == 0)
     mr_log (MR_LOG_WARN, HEARTBEAT_TIMED_OUT, "worker", session->name, "worker_id", session->id, NULL);
-  else if (session->registered && code == MR_CLOSE_NORMAL && g_hash_table_size (session->slots) == 0)
+  else if (g_strcmp0 (reason, DRAINED_BY_US) == 0 || g_strcmp0 (reason, DRAINED_ITSELF) == 0)
     mr_log (MR_LOG_INFO, "worker drained", "worker", session->name, "worker_id", session->id, NULL);
   mr_log (MR_LOG_INFO, "worker disconnected", "worker", session->name, "worker_id", session->id, "code", number,
           "reason", reason, NULL);
@@ -459,7 +461,7 @@ mr_worker_session_drain (MrWorkerSession *session, gint64 timeout_us)
   if (g_hash_table_size (session->slots) > 0)
     mr_timer_set (&session->deadline, mr_reactor_now (session->reactor) + timeout_us);
   else
-    mr_link_close (session->link, MR_CLOSE_NORMAL, "graceful shutdown complete");
+    mr_link_close (session->link, MR_CLOSE_NORMAL, DRAINED_BY_US);
 }
 
 MrWorkerSession *

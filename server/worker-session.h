@@ -83,7 +83,7 @@ void mr_worker_session_return_credit (MrWorkerSession *session, MrJob *job, gsiz
 
 /**
  * mr_worker_session_cancel:
- * @reason: a word of the protocol: `client_disconnect`, `timeout`, `server_shutdown`
+ * @reason: a word of the protocol (`client_disconnect`, `timeout`), or a text of one's own
  *
  * The job is no longer the session's; its slot stays until the worker says that the request is over.
  */

@@ -111,8 +111,8 @@ parse_request_line (const char *line, gsize length, MrHttpHead *head, GError **e
   head->target = first + 1;
   head->target_length = (gsize) (last - first - 1);
   for (const char *p = head->target; p < last; p++)
-    if ((guchar) *p <= ' ' || *p == 0x7f)
-      return refuse (error, "The request target contains white space or a control character.");
+    if ((guchar) *p <= ' ' || (guchar) *p >= 0x7f)
+      return refuse (error, "The request target contains white space, a control character or a byte beyond ASCII.");
   if (head->target_length == 0)
     return refuse (error, "The request target is empty.");
   if (end - last != 9 || strncmp (last + 1, "HTTP/1.", 7) != 0 || (last[8] != '0' && last[8] != '1'))
@@ -241,10 +241,26 @@ mr_http_head_parse (const char *data, gsize length, MrHttpHead *head, GError **e
   return TRUE;
 }
 
+/* libsoup 3.2 has no words for some that the relay sends. */
+static const char *
+status_phrase (guint status)
+{
+  switch (status) {
+  case 426:
+    return "Upgrade Required";
+  case 429:
+    return "Too Many Requests";
+  case 431:
+    return "Request Header Fields Too Large";
+  default:
+    return soup_status_get_phrase (status);
+  }
+}
+
 void
 mr_http_head_append_status (GString *out, guint status)
 {
-  g_string_append_printf (out, "HTTP/1.1 %u %s\r\n", status, soup_status_get_phrase (status));
+  g_string_append_printf (out, "HTTP/1.1 %u %s\r\n", status, status_phrase (status));
 }
 
 void

@@ -38,10 +38,10 @@ gsize mr_http_head_find_end (const char *data, gsize length, gsize from);
  * @head: (out caller-allocates): untouched on failure
  * @error: return location
  *
- * Refuses: a malformed request line, a version other than 1.0 and 1.1, bare CR or NUL, white space before the colon,
- * folded lines, names that are no tokens, more than %MR_LIMIT_HEAD_FIELDS fields, Content-Length twice, signed or beyond
- * 63 bits, Content-Length with Transfer-Encoding, Transfer-Encoding other than a single "chunked" or in HTTP/1.0, and
- * HTTP/1.1 without exactly one Host.
+ * Refuses: a malformed request line, a target that is not printable ASCII (it goes on in a JSON message), a version other
+ * than 1.0 and 1.1, bare CR or NUL, white space before the colon, folded lines, names that are no tokens, more than
+ * %MR_LIMIT_HEAD_FIELDS fields, Content-Length twice, signed or beyond 63 bits, Content-Length with Transfer-Encoding,
+ * Transfer-Encoding other than a single "chunked" or in HTTP/1.0, and HTTP/1.1 without exactly one Host.
  *
  * Returns: %FALSE with %MR_ERROR_INVALID_REQUEST or %MR_ERROR_HEAD_TOO_LARGE
  */

@@ -149,6 +149,7 @@ choose_framing (MrHttpResponse *response, SoupHTTPVersion version, GError **erro
   return TRUE;
 }
 
+/* What is refused here would else be refused by the relay, which then ends the worker's link and all that is on it. */
 static gboolean
 parse_head (MrHttpResponse *response, GError **error)
 {
@@ -164,6 +165,8 @@ parse_head (MrHttpResponse *response, GError **error)
     return protocol_error (error, "backend sent something that is not an HTTP answer");
 
   g_byte_array_set_size (response->head, 0);
+  if (response->status > 599)
+    return protocol_error (error, "backend sent a status that does not exist");
   if (response->status == SOUP_STATUS_SWITCHING_PROTOCOLS)
     return protocol_error (error, "backend switched protocols without being asked");
   if (response->status < 200)
@@ -173,6 +176,10 @@ parse_head (MrHttpResponse *response, GError **error)
   soup_message_headers_iter_init (&iter, fields);
   while (soup_message_headers_iter_next (&iter, &name, &value))
     mr_headers_add (response->headers, name, value);
+  if (mr_headers_length (response->headers) > MR_LIMIT_MESSAGE_HEADERS)
+    return protocol_error (error, "backend sent too many header fields");
+  if (!mr_headers_are_safe (response->headers))
+    return protocol_error (error, "backend sent a header field that is malformed");
   return choose_framing (response, version, error);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "program.h"
 
+#include "log.h"
+
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -12,6 +14,7 @@ mr_program_init (void)
 {
   struct rlimit files;
 
+  mr_log_install_glib_writer ();
   (void) signal (SIGPIPE, SIG_IGN);
   if (getrlimit (RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;

@@ -174,7 +174,7 @@ mr_exchange_refuse (MrLink *link, MrExtensions extensions, const char *request_i
   g_autoptr (MrHeaders) headers = mr_headers_new ();
   mr_headers_add (headers, "content-type", "application/json");
   mr_link_send (link, &(MrMessage){ MR_MESSAGE_INIT (RESPONSE_COMPLETE), .request_id = (char *) request_id,
-                                    .status_code = mr_error_info (code)->http_status, .headers = headers,
+                                    .status_code = code == MR_ERROR_BACKEND_TIMEOUT ? 504 : 502, .headers = headers,
                                     .payload = { body, strlen (body) } });
 }
 

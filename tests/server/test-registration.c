@@ -25,15 +25,28 @@ register_as (MrRegistration *registration, const char *name, char **models, gint
 static void
 test_sane (void)
 {
-  char *models[] = { (char *) "a", (char *) " b/c:1 ", (char *) "*", NULL };
+  char *models[] = { (char *) "a", (char *) "b/c:1", (char *) "*", NULL };
   g_auto (MrRegistration) registration = { 0 };
 
-  register_as (&registration, " box ", models, 4);
+  register_as (&registration, "box", models, 4);
   g_assert_cmpstr (registration.worker_name, ==, "box");
   g_assert_cmpuint (g_strv_length (registration.models), ==, 3);
   g_assert_cmpstr (registration.models[1], ==, "b/c:1");
   g_assert_cmpuint (registration.max_concurrent, ==, 4);
   g_assert_cmpuint (g_strv_length (registration.warnings), ==, 0);
+}
+
+static void
+test_white_space (void)
+{
+  char *models[] = { (char *) " a", (char *) "b\t", NULL };
+  g_auto (MrRegistration) registration = { 0 };
+
+  register_as (&registration, " box ", models, 4);
+  g_assert_cmpstr (registration.worker_name, ==, "box");
+  g_assert_cmpstr (registration.models[0], ==, "a");
+  g_assert_cmpstr (registration.models[1], ==, "b");
+  g_assert_cmpuint (g_strv_length (registration.warnings), ==, 2);
 }
 
 static void
@@ -114,6 +127,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/registration/sane", test_sane);
+  g_test_add_func ("/registration/white-space", test_white_space);
   g_test_add_func ("/registration/names", test_names);
   g_test_add_func ("/registration/models", test_models);
   g_test_add_func ("/registration/too-many-models", test_too_many_models);

@@ -48,7 +48,7 @@ test_defaults (void)
 static void
 test_heartbeats_must_fit (void)
 {
-  const char *const arguments[] = { "--heartbeat-interval", "50", NULL };
+  const char *const arguments[] = { "--heartbeat-interval", "50", "--pong-timeout", "50", NULL };
   MrServerConfig config = { 0 };
   g_autoptr (GError) error = NULL;
 

@@ -90,6 +90,8 @@ test_refused (void)
     "G(T / HTTP/1.1\r\n" HOST "\r\n",
     " GET / HTTP/1.1\r\n" HOST "\r\n",
     "GET /\x01 HTTP/1.1\r\n" HOST "\r\n",
+    "GET /?\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n",
+    "GET /\xff HTTP/1.1\r\n" HOST "\r\n",
   };
   static const char with_nul[] = "GET / HTTP/1.1\r\n" HOST "A: b\0c\r\n\r\n";
 

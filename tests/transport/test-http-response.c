@@ -189,6 +189,9 @@ test_refused (void)
     "SSH-2.0-OpenSSH\r\n\r\n",
     "HTTP/2 200 OK\r\n\r\n",
     "HTTP/1.1 abc OK\r\n\r\n",
+    "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX-\xc3\xa9: a\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX(y): a\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
     "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
@@ -250,6 +253,7 @@ test_too_large (void)
   g_autofree char *trailer =
       g_strconcat ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ", filler, "\r\n\r\n", NULL);
   g_autoptr (GString) interim = g_string_new (NULL);
+  g_autoptr (GString) fields = g_string_new (NULL);
   const char *const answers[] = { head, extension, trailer };
 
   for (gsize i = 0; i < G_N_ELEMENTS (answers); i++) {
@@ -258,6 +262,13 @@ test_too_large (void)
     g_assert_false (outcome.done);
     g_assert_error (outcome.error, MR_ERROR, MR_ERROR_BACKEND_PROTOCOL);
   }
+
+  for (int i = 0; i <= MR_LIMIT_MESSAGE_HEADERS; i++)
+    g_string_append_printf (fields, "X%d:\r\n", i);
+  g_autofree char *many = g_strconcat ("HTTP/1.1 200 OK\r\n", fields->str, "\r\n", NULL);
+  g_auto (Outcome) of_many = read_whole (many, FALSE);
+  g_assert_error (of_many.error, MR_ERROR, MR_ERROR_BACKEND_PROTOCOL);
+  g_assert_cmpstr (of_many.error->message, ==, "backend sent too many header fields");
 
   while (interim->len <= MR_LIMIT_HEAD_BYTES)
     g_string_append (interim, "HTTP/1.1 100 Continue\r\n\r\n");

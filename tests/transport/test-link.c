@@ -325,7 +325,7 @@ test_wrong_mask (Fixture *fixture, gconstpointer data)
 static void
 test_announced_too_big (Fixture *fixture, gconstpointer data)
 {
-  peer_write (fixture, "\x81\xff\0\0\0\0\x08\0\0\x01mask", 14); /* 128 MiB and one byte, none of them sent */
+  peer_write (fixture, "\x81\xff\0\0\0\0\x08\x10\0\x01mask", 14); /* 129 MiB and one byte, none of them sent */
   wait_closed (fixture, MR_CLOSE_TOO_BIG, "message too big");
   assert_close_frame (fixture, MR_CLOSE_TOO_BIG, "message too big");
 }

@@ -55,7 +55,7 @@ drain_with_request (const char *extensions)
   } else {
     g_autoptr (JsonObject) refused = mrt_websocket_expect (link, "response_complete");
     g_assert_cmpstr (mrt_json_string (refused, "request_id"), ==, "r-2");
-    g_assert_cmpint (mrt_json_int (refused, "status_code"), ==, 503);
+    g_assert_cmpint (mrt_json_int (refused, "status_code"), ==, 502);
   }
 
   mrt_backend_answer (request, 200, NULL, "{\"late\":true}");

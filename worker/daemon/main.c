@@ -50,6 +50,7 @@ run (MrWorkerConfig *config)
   Daemon daemon = { .worker = mr_worker_new (reactor, config), .loop = loop, .status = EXIT_DRAINED };
   guint terminate = g_unix_signal_add (SIGTERM, on_terminate, &daemon);
   guint interrupt = g_unix_signal_add (SIGINT, on_terminate, &daemon);
+  guint hangup = g_unix_signal_add (SIGHUP, on_terminate, &daemon);
 
   g_signal_connect (daemon.worker, "drained", G_CALLBACK (on_drained), &daemon);
   mr_worker_start (daemon.worker);
@@ -57,6 +58,7 @@ run (MrWorkerConfig *config)
 
   g_source_remove (terminate);
   g_source_remove (interrupt);
+  g_source_remove (hangup);
   g_object_unref (daemon.worker);
   /* Our last words go out, and cancelled operations come back. */
   while (mr_reactor_get_lingering (reactor) > 0 || g_main_context_pending (NULL)) {
@@ -86,6 +88,7 @@ main (int argc, char **argv)
     return EXIT_SUCCESS;
   }
   if (action == MR_OPTIONS_CHECK_CONFIG) {
+    g_print ("The configuration is valid.\n");
     return EXIT_SUCCESS;
   }
   mr_program_init ();
