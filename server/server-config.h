@@ -19,6 +19,8 @@ typedef struct {
   gint64 heartbeat_us;
   gint64 pong_timeout_us;
   guint max_requeue_count;
+  guint max_connections;
+  guint max_connections_per_address;
   guint64 max_request_bytes;
   guint64 max_response_bytes;
   guint64 stream_window_bytes;

@@ -260,6 +260,8 @@ static void
 apply_config (MrServer *server)
 {
   mr_http_intake_set_max_body (server->intake, server->config->max_request_bytes);
+  mr_http_intake_set_max_connections (server->intake, server->config->max_connections,
+                                      server->config->max_connections_per_address);
   mr_relay_apply_config (server->relay);
   mr_worker_gate_apply_config (server->gate);
 }

@@ -30,6 +30,8 @@ struct _MrConnection {
   const MrConnectionEvents *events;
   gpointer data;
   char *remote_address;
+  MrConnectionClosed closed; /* nullable */
+  gpointer closed_data;
 
   guint8 *output; /* Owned; [output_start, output_end) is unsent */
   gsize output_start;
@@ -401,6 +403,15 @@ mr_connection_close (MrConnection *connection)
   (void) mr_connection_get_remote_address (connection); /* for a log line after the end */
   close (connection->fd);
   connection->fd = -1;
+  if (connection->closed != NULL)
+    connection->closed (connection, connection->closed_data);
+}
+
+void
+mr_connection_set_closed (MrConnection *connection, MrConnectionClosed closed, gpointer user_data)
+{
+  connection->closed = closed;
+  connection->closed_data = user_data;
 }
 
 static void

@@ -116,5 +116,11 @@ void mr_connection_close (MrConnection *connection);
  */
 void mr_connection_finish (MrConnection *connection, gint64 patience_us);
 
+/** MrConnectionClosed: the socket was closed, by whomever. */
+typedef void (*MrConnectionClosed) (MrConnection *connection, gpointer user_data);
+
+/** mr_connection_set_closed: @closed is called once, when the socket is closed; at any time, also within a call of the owner's. */
+void mr_connection_set_closed (MrConnection *connection, MrConnectionClosed closed, gpointer user_data);
+
 /** mr_connection_is_open: %FALSE after a close, or once the peer has gone. */
 gboolean mr_connection_is_open (MrConnection *connection);

@@ -277,12 +277,15 @@ mr_http_error_answer (const char *path, MrErrorCode code, const char *message)
 {
   g_autofree char *id = g_uuid_string_random ();
   g_autofree char *body = mr_error_to_json (mr_api_for_path (path != NULL ? path : ""), (int) code, message, id);
+  const MrErrorInfo *info = mr_error_info ((int) code);
   GString *out = g_string_new (NULL);
 
-  mr_http_head_append_status (out, mr_error_info ((int) code)->http_status);
+  mr_http_head_append_status (out, info->http_status);
   mr_http_head_append_field (out, "Content-Type", "application/json");
   mr_http_head_append_field (out, "X-Content-Type-Options", "nosniff");
   mr_http_head_append_field (out, "X-Request-Id", id);
+  if (info->retry_after_secs > 0)
+    g_string_append_printf (out, "Retry-After: %u\r\n", info->retry_after_secs);
   mr_http_head_append_field (out, "Connection", "close");
   g_string_append_printf (out, "Content-Length: %" G_GSIZE_FORMAT "\r\n\r\n%s", strlen (body), body);
   return out;

@@ -7,6 +7,7 @@
  */
 #include "http-intake.h"
 
+#include "connection-limit.h"
 #include "connection-stream.h"
 #include "http-head.h"
 #include "limits.h"
@@ -23,6 +24,7 @@ struct _MrHttpIntake {
   GPtrArray *listeners;          /* Owned MrListener */
   GQueue guests;                 /* Owned Guest, linked through Guest.link */
   guint64 max_body_bytes;
+  MrConnectionLimit *limit;      /* Owned, as by each accepted connection */
   MrHttpIntakeHandler handler;
   gpointer user_data;
 };
@@ -348,11 +350,28 @@ admit (MrHttpIntake *intake, MrConnection *connection, gint64 patience_us)
 }
 
 static void
+on_connection_closed (MrConnection *connection, gpointer user_data)
+{
+  g_autoptr (MrConnectionLimit) limit = user_data;
+
+  mr_connection_limit_leave (limit, mr_connection_get_remote_address (connection));
+}
+
+static void
 on_accepted (int fd, gpointer user_data)
 {
   MrHttpIntake *intake = user_data;
+  MrConnection *connection = mr_connection_new (intake->reactor, fd);
 
-  admit (intake, mr_connection_new (intake->reactor, fd), MR_LIMIT_HEAD_USEC);
+  if (!mr_connection_limit_enter (intake->limit, mr_connection_get_remote_address (connection))) {
+    g_autoptr (GError) error = g_error_new (MR_ERROR, MR_ERROR_TOO_MANY_CONNECTIONS, "Too many connections are open.");
+
+    refuse (connection, NULL, error);
+    mr_connection_unref (connection);
+    return;
+  }
+  mr_connection_set_closed (connection, on_connection_closed, mr_connection_limit_ref (intake->limit));
+  admit (intake, connection, MR_LIMIT_HEAD_USEC);
 }
 
 /* --- HANDED: requests --- */
@@ -427,6 +446,7 @@ mr_http_intake_new (MrReactor *reactor, MrHttpIntakeHandler handler, gpointer us
   intake->handler = handler;
   intake->user_data = user_data;
   intake->max_body_bytes = MR_LIMIT_REQUEST_BODY_BYTES;
+  intake->limit = mr_connection_limit_new ();
   intake->listeners = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_listener_free);
   g_queue_init (&intake->guests);
   intake->local_address = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
@@ -460,6 +480,7 @@ mr_http_intake_free (MrHttpIntake *intake)
   soup_server_disconnect (intake->server);
   g_object_unref (intake->server);
   g_object_unref (intake->local_address);
+  mr_connection_limit_unref (intake->limit);
   g_free (intake);
 }
 
@@ -495,4 +516,10 @@ void
 mr_http_intake_set_max_body (MrHttpIntake *intake, guint64 bytes)
 {
   intake->max_body_bytes = bytes;
+}
+
+void
+mr_http_intake_set_max_connections (MrHttpIntake *intake, guint max_total, guint max_per_address)
+{
+  mr_connection_limit_set (intake->limit, max_total, max_per_address);
 }

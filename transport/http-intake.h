@@ -89,5 +89,8 @@ void mr_http_intake_stop (MrHttpIntake *intake);
 /** mr_http_intake_finish: ends every parked connection once the client has taken what was sent to it. */
 void mr_http_intake_finish (MrHttpIntake *intake);
 
+/** mr_http_intake_set_max_connections: what is beyond gets 503 at once; see mr_connection_limit_set(). At first no limit. */
+void mr_http_intake_set_max_connections (MrHttpIntake *intake, guint max_total, guint max_per_address);
+
 /** mr_http_intake_set_max_body: in bytes; at first %MR_LIMIT_REQUEST_BODY_BYTES. */
 void mr_http_intake_set_max_body (MrHttpIntake *intake, guint64 bytes);
