@@ -175,17 +175,30 @@ note_field (Framing *framing, const char *name, gsize name_length, const char *v
   return TRUE;
 }
 
+/* The colon of a well-formed field line. */
+static const char *
+find_colon (const char *line, gsize length, GError **error)
+{
+  const char *colon = memchr (line, ':', length);
+
+  if (line[0] == ' ' || line[0] == '\t')
+    refuse (error, "A header field is folded over several lines, which is obsolete.");
+  else if (colon == NULL || !is_token (line, (gsize) (colon - line)))
+    refuse (error, "A header field is malformed: \"Name: value\" without white space before the colon is expected.");
+  else
+    return colon;
+  return NULL;
+}
+
 static gboolean
 parse_field (Framing *framing, const char *line, gsize length, GError **error)
 {
-  const char *colon = memchr (line, ':', length);
+  const char *colon = find_colon (line, length, error);
   const char *end = line + length;
   const char *value;
 
-  if (line[0] == ' ' || line[0] == '\t')
-    return refuse (error, "A header field is folded over several lines, which is obsolete.");
-  if (colon == NULL || !is_token (line, (gsize) (colon - line)))
-    return refuse (error, "A header field is malformed: \"Name: value\" without white space before the colon is expected.");
+  if (colon == NULL)
+    return FALSE;
   if (++framing->n_fields > MR_LIMIT_HEAD_FIELDS) {
     g_set_error (error, MR_ERROR, MR_ERROR_HEAD_TOO_LARGE, "The request has more than %d header fields.",
                  MR_LIMIT_HEAD_FIELDS);
@@ -239,6 +252,23 @@ mr_http_head_parse (const char *data, gsize length, MrHttpHead *head, GError **e
   parsed.keep_alive = !framing.close && !framing.chunked && (!parsed.http_1_0 || framing.keep_alive);
   *head = parsed;
   return TRUE;
+}
+
+gboolean
+mr_http_head_check_fields (const char *data, gsize length)
+{
+  const char *end = data + length;
+  gsize line_length = 0;
+  const char *next = take_line (data, end, &line_length);
+
+  while (next != NULL && next < end) {
+    const char *line = next;
+
+    next = take_line (line, end, &line_length);
+    if (next != NULL && line_length > 0 && find_colon (line, line_length, NULL) == NULL)
+      return FALSE;
+  }
+  return next != NULL;
 }
 
 /* libsoup 3.2 has no words for some that the relay sends. */

@@ -47,6 +47,16 @@ gsize mr_http_head_find_end (const char *data, gsize length, gsize from);
  */
 gboolean mr_http_head_parse (const char *data, gsize length, MrHttpHead *head, GError **error);
 
+/**
+ * mr_http_head_check_fields:
+ * @data: a whole head, request or response, with its empty line
+ *
+ * libsoup passes over a field line that it cannot read, also one like "Transfer-Encoding : chunked" that somebody else obeys.
+ *
+ * Returns: %FALSE when a line after the first is not "name: value", or is folded, or has a bare CR or a NUL
+ */
+gboolean mr_http_head_check_fields (const char *data, gsize length);
+
 /** mr_http_head_append_status: appends "HTTP/1.1 STATUS PHRASE\r\n". */
 void mr_http_head_append_status (GString *out, guint status);
 

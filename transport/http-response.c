@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "http-chunked.h"
+#include "http-head.h"
 #include "limits.h"
 
 #include <libsoup/soup.h>
@@ -160,7 +161,7 @@ parse_head (MrHttpResponse *response, GError **error)
   const char *name;
   const char *value;
 
-  if (memchr (text, '\0', response->head->len) != NULL ||
+  if (!mr_http_head_check_fields (text, response->head->len) ||
       !soup_headers_parse_response (text, (int) response->head->len, fields, &version, &response->status, NULL))
     return protocol_error (error, "backend sent something that is not an HTTP answer");
 

@@ -62,8 +62,6 @@ static const guint legal_edges[MR_RELAY_N_STATES] = {
   [MR_RELAY_WAITING] = TO (CONNECTING) | TO (STOPPED),
 };
 
-#undef TO
-
 static void connect_to_relay (MrRelayLink *self);
 
 /* (transfer full status) */

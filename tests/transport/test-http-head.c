@@ -101,6 +101,24 @@ test_refused (void)
 }
 
 static void
+test_fields_of_an_answer (void)
+{
+  static const char *const bad[] = {
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
+  };
+  static const char good[] = "HTTP/1.1 200 OK\r\nA: b\nEmpty:\r\n\r\n";
+
+  g_assert_true (mr_http_head_check_fields (good, sizeof good - 1));
+  g_assert_true (mr_http_head_check_fields ("HTTP/1.1 200 OK\n\n", 17));
+  g_assert_false (mr_http_head_check_fields ("HTTP/1.1 200 OK\nA: b\0\n\n", 23));
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    g_assert_false (mr_http_head_check_fields (bad[i], strlen (bad[i])));
+}
+
+static void
 test_field_count (void)
 {
   g_autoptr (GString) text = g_string_new ("GET / HTTP/1.1\r\n" HOST);
@@ -152,6 +170,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/contract/A7/good-heads", test_good);
   g_test_add_func ("/contract/A7/ambiguous-heads-are-refused", test_refused);
+  g_test_add_func ("/contract/D4/fields-of-an-answer", test_fields_of_an_answer);
   g_test_add_func ("/contract/A7/field-count", test_field_count);
   g_test_add_func ("/http-head/find-end", test_find_end);
   g_test_add_func ("/contract/A5/error-answer", test_error_answer);
