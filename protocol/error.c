@@ -9,9 +9,7 @@
 
 #include <string.h>
 
-/* clang-format off: it takes the name for a subtraction */
-G_DEFINE_QUARK (mr - error - quark, mr_error)
-/* clang-format on */
+G_DEFINE_QUARK (mr_error, mr_error)
 
 #define INVALID_REQUEST "invalid_request_error"
 

@@ -17,32 +17,32 @@ GQuark mr_error_quark (void);
  * what a worker says of one request (protocol, "Per-request errors"), the third never leaves a program.
  */
 typedef enum {
-  MR_ERROR_INVALID_REQUEST,    /* 400 */
-  MR_ERROR_INVALID_JSON,       /* 400 */
-  MR_ERROR_MISSING_MODEL,      /* 400 */
-  MR_ERROR_INVALID_API_KEY,    /* 401 */
-  MR_ERROR_FORBIDDEN,          /* 403 */
-  MR_ERROR_MODEL_NOT_ALLOWED,  /* 403 */
-  MR_ERROR_NOT_FOUND,          /* 404 */
-  MR_ERROR_MODEL_NOT_FOUND,    /* 404 */
-  MR_ERROR_METHOD_NOT_ALLOWED, /* 405 */
-  MR_ERROR_REQUEST_SLOW,       /* 408 */
-  MR_ERROR_REQUEST_TOO_LARGE,  /* 413 */
-  MR_ERROR_UPGRADE_REQUIRED,   /* 426 */
-  MR_ERROR_RATE_LIMIT,         /* 429 */
-  MR_ERROR_QUEUE_FULL,         /* 429 */
-  MR_ERROR_HEAD_TOO_LARGE,     /* 431 */
-  MR_ERROR_INTERNAL,           /* 500 */
-  MR_ERROR_BACKEND,            /* 502 */
-  MR_ERROR_WORKER_LOST,        /* 502, only after the first byte of an answer */
-  MR_ERROR_RESPONSE_TOO_LARGE, /* 502 */
-  MR_ERROR_CLIENT_TOO_SLOW,    /* 502, ends a stream whose client does not read */
-  MR_ERROR_REQUEUE_EXHAUSTED,  /* 503 */
-  MR_ERROR_PROVIDER_DISABLED,  /* 503 */
-  MR_ERROR_SHUTTING_DOWN,      /* 503 */
+  MR_ERROR_INVALID_REQUEST,      /* 400 */
+  MR_ERROR_INVALID_JSON,         /* 400 */
+  MR_ERROR_MISSING_MODEL,        /* 400 */
+  MR_ERROR_INVALID_API_KEY,      /* 401 */
+  MR_ERROR_FORBIDDEN,            /* 403 */
+  MR_ERROR_MODEL_NOT_ALLOWED,    /* 403 */
+  MR_ERROR_NOT_FOUND,            /* 404 */
+  MR_ERROR_MODEL_NOT_FOUND,      /* 404 */
+  MR_ERROR_METHOD_NOT_ALLOWED,   /* 405 */
+  MR_ERROR_REQUEST_SLOW,         /* 408 */
+  MR_ERROR_REQUEST_TOO_LARGE,    /* 413 */
+  MR_ERROR_UPGRADE_REQUIRED,     /* 426 */
+  MR_ERROR_RATE_LIMIT,           /* 429 */
+  MR_ERROR_QUEUE_FULL,           /* 429 */
+  MR_ERROR_HEAD_TOO_LARGE,       /* 431 */
+  MR_ERROR_INTERNAL,             /* 500 */
+  MR_ERROR_BACKEND,              /* 502 */
+  MR_ERROR_WORKER_LOST,          /* 502, only after the first byte of an answer */
+  MR_ERROR_RESPONSE_TOO_LARGE,   /* 502 */
+  MR_ERROR_CLIENT_TOO_SLOW,      /* 502, ends a stream whose client does not read */
+  MR_ERROR_REQUEUE_EXHAUSTED,    /* 503 */
+  MR_ERROR_PROVIDER_DISABLED,    /* 503 */
+  MR_ERROR_SHUTTING_DOWN,        /* 503 */
   MR_ERROR_TOO_MANY_CONNECTIONS, /* 503 */
-  MR_ERROR_QUEUE_TIMEOUT,      /* 504 */
-  MR_ERROR_REQUEST_TIMEOUT,    /* 504 */
+  MR_ERROR_QUEUE_TIMEOUT,        /* 504 */
+  MR_ERROR_REQUEST_TIMEOUT,      /* 504 */
 
   MR_ERROR_BACKEND_UNREACHABLE,
   MR_ERROR_BACKEND_TIMEOUT,

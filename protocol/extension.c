@@ -8,10 +8,8 @@ static const struct {
   const char *name;
   MrExtensions extension;
 } extensions[] = {
-  { "request_errors", MR_EXTENSION_REQUEST_ERRORS },
-  { "response_start", MR_EXTENSION_RESPONSE_START },
-  { "binary_frames", MR_EXTENSION_BINARY_FRAMES },
-  { "load_updates", MR_EXTENSION_LOAD_UPDATES },
+  { "request_errors", MR_EXTENSION_REQUEST_ERRORS }, { "response_start", MR_EXTENSION_RESPONSE_START },
+  { "binary_frames", MR_EXTENSION_BINARY_FRAMES },   { "load_updates", MR_EXTENSION_LOAD_UPDATES },
   { "flow_control", MR_EXTENSION_FLOW_CONTROL },
 };
 

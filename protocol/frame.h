@@ -34,6 +34,7 @@ void mr_frame_write_header (const MrFrame *frame, guint8 *out);
  * @sender: which side sent it
  * @frame: (out caller-allocates): untouched on failure
  *
- * Returns: %FALSE with %MR_ERROR_PROTOCOL when it is cut short, has no id or one that is too long, unknown flags, or a kind that @sender may not send
+ * Returns: %FALSE with %MR_ERROR_PROTOCOL when it is cut short, has no id or one that is too long, unknown flags, or a
+ * kind that @sender may not send
  */
 gboolean mr_frame_decode (const char *data, gsize length, MrMessageSender sender, MrFrame *frame, GError **error);

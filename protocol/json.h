@@ -69,8 +69,8 @@ gboolean mr_json_scan (const char *text, gsize length, MrJsonValue *value, GErro
  *
  * Returns: %FALSE with %MR_ERROR_JSON, also when the document is not an object; @values is then untouched
  */
-gboolean mr_json_scan_members (const char *text, gsize length, const char *const *names, MrJsonValue *values,
-                               gsize n, GError **error);
+gboolean mr_json_scan_members (const char *text, gsize length, const char *const *names, MrJsonValue *values, gsize n,
+                               GError **error);
 
 /**
  * MrJsonIter: walks an array or object that was validated before (a value of the functions above).

@@ -513,7 +513,8 @@ decode_type (const MrJsonValue *value, MrMessageSender sender, MrMessageType *ty
   const char *name = unescaped != NULL ? unescaped : value->text.data + 1;
   gsize length = unescaped != NULL ? strlen (unescaped) : value->text.length - 2;
   for (guint i = 0; i < MR_MESSAGE_N_TYPES; i++) {
-    if ((types[i].senders & sender) != 0 && strlen (types[i].name) == length && memcmp (types[i].name, name, length) == 0) {
+    if ((types[i].senders & sender) != 0 && strlen (types[i].name) == length &&
+        memcmp (types[i].name, name, length) == 0) {
       *type = i;
       return TRUE;
     }

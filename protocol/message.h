@@ -52,7 +52,7 @@ typedef struct {
   char *model;
   char *endpoint_path;
   char *protocol_version; /* optional */
-  char *reason;           /* cancel: the word, or the text of {"other": text}; graceful_shutdown, models_refresh: optional */
+  char *reason; /* cancel: the word, or the text of {"other": text}; graceful_shutdown, models_refresh: optional */
   gboolean reason_is_other; /* cancel: it came, or is to be sent, as {"other": text}; implied by a text of one's own */
   char *code;
   char *text; /* `message` of an error */
@@ -70,19 +70,19 @@ typedef struct {
 
   gboolean is_streaming;
   gint64 max_concurrent;
-  gint64 current_load;       /* optional in register */
+  gint64 current_load; /* optional in register */
   gint64 status_code;
   gint64 timestamp_unix_ms;  /* optional */
   gint64 drain_timeout_secs; /* optional */
-  gint64 body_bytes;         /* request, response_complete: in place of the payload, which follows in binary frames; optional */
-  gint64 bytes;              /* window_update */
-  gint64 window_bytes;       /* register_ack: each request's window at its start; optional */
-  MrUsage token_counts;      /* optional: all -1 */
+  gint64 body_bytes; /* request, response_complete: in place of the payload, which follows in binary frames; optional */
+  gint64 bytes;      /* window_update */
+  gint64 window_bytes;  /* register_ack: each request's window at its start; optional */
+  MrUsage token_counts; /* optional: all -1 */
 } MrMessage;
 
-#define MR_MESSAGE_INIT(TYPE)                                                                                  \
-  .type = MR_MESSAGE_##TYPE, .current_load = -1, .timestamp_unix_ms = -1, .drain_timeout_secs = -1,            \
-  .body_bytes = -1, .window_bytes = -1, .token_counts = { -1, -1, -1 }
+#define MR_MESSAGE_INIT(TYPE)                                                                                          \
+  .type = MR_MESSAGE_##TYPE, .current_load = -1, .timestamp_unix_ms = -1, .drain_timeout_secs = -1, .body_bytes = -1,  \
+  .window_bytes = -1, .token_counts = { -1, -1, -1 }
 
 /** mr_message_clear: frees what a decoded message owns and zeroes it. */
 void mr_message_clear (MrMessage *message);
@@ -109,8 +109,8 @@ void mr_message_encode (const MrMessage *message, GString *out);
  * @message: (out caller-allocates): filled on success, untouched on failure
  * @error: return location
  *
- * Unknown members are ignored. `null` counts as absent for optional members only. A missing required member, a member of
- * the wrong type, a negative or oversize integer, a NUL in a name, an unknown type, or broken JSON is
+ * Unknown members are ignored. `null` counts as absent for optional members only. A missing required member, a member
+ * of the wrong type, a negative or oversize integer, a NUL in a name, an unknown type, or broken JSON is
  * %MR_ERROR_PROTOCOL (the message says which member).
  */
 gboolean mr_message_decode (const char *text, gsize length, MrMessageSender sender, MrMessage *message, GError **error);

@@ -73,7 +73,8 @@ read_form (const char *content_type, GBytes *body, MrAdmission *admission, GErro
   soup_message_headers_append (headers, "Content-Type", content_type);
   form = soup_multipart_new_from_message (headers, body);
   if (form == NULL) {
-    g_set_error_literal (error, MR_ERROR, MR_ERROR_INVALID_REQUEST, "The request body is not valid multipart/form-data.");
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
+                         "The request body is not valid multipart/form-data.");
     return FALSE;
   }
   for (int i = 0; i < soup_multipart_get_length (form); i++) {

@@ -22,8 +22,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MrAdmission, mr_admission_clear)
 /**
  * mr_admission_check:
  * @path: path of an inference endpoint
- * @content_type: (nullable): the request's; `multipart/form-data` is read for its fields `model` and `stream`, anything else
- *   as JSON
+ * @content_type: (nullable): the request's; `multipart/form-data` is read for its fields `model` and `stream`, anything
+ * else as JSON
  * @admission: (out caller-allocates): untouched on failure
  * @error: return location
  *
@@ -31,4 +31,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MrAdmission, mr_admission_clear)
  *
  * Returns: %FALSE with %MR_ERROR_INVALID_JSON (the message says where reading stopped) or %MR_ERROR_MISSING_MODEL
  */
-gboolean mr_admission_check (const char *path, const char *content_type, GBytes *body, MrAdmission *admission, GError **error);
+gboolean mr_admission_check (const char *path, const char *content_type, GBytes *body, MrAdmission *admission,
+                             GError **error);

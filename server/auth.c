@@ -153,7 +153,8 @@ is_trusted (const char *address, const GPtrArray *proxies)
   return FALSE;
 }
 
-/* The address in one element of a list: `1.2.3.4`, `1.2.3.4:80`, `[::1]:80`, or RFC 7239's `for="[::1]:80";proto=...`. */
+/* The address in one element of a list: `1.2.3.4`, `1.2.3.4:80`, `[::1]:80`, or RFC 7239's `for="[::1]:80";proto=...`.
+ */
 static char *
 element_address (const char *element, gboolean rfc7239)
 {

@@ -68,7 +68,8 @@ mr_client_api_model (const MrModelEntry *model, gboolean anthropic)
 char *
 mr_client_api_health (const char *status, guint workers, guint queue_depth, gint64 uptime_secs)
 {
-  return g_strdup_printf ("{\"status\":\"%s\",\"version\":\"" MR_VERSION "\",\"workers_connected\":%u,\"queue_depth\":%u,"
+  return g_strdup_printf ("{\"status\":\"%s\",\"version\":\"" MR_VERSION
+                          "\",\"workers_connected\":%u,\"queue_depth\":%u,"
                           "\"uptime_secs\":%" G_GINT64_FORMAT "}",
                           status, workers, queue_depth, uptime_secs);
 }

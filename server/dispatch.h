@@ -12,13 +12,13 @@
  * MrDispatchWorker: what the choice depends on; embedded in a worker's session, which keeps it up to date.
  */
 typedef struct {
-  GHashTable *models;     /* set of char *; may contain "*" */
+  GHashTable *models; /* set of char *; may contain "*" */
   guint max_concurrent;
-  guint reported_load;    /* what the worker last said */
-  guint in_flight;        /* slots that we hold on it */
+  guint reported_load; /* what the worker last said */
+  guint in_flight;     /* slots that we hold on it */
   gboolean draining;
-  gboolean takes_binary;  /* negotiated binary_frames: bodies that are no text can be carried */
-  guint64 last_chosen;    /* number of its last assignment: ties go to the one that waited longest */
+  gboolean takes_binary; /* negotiated binary_frames: bodies that are no text can be carried */
+  guint64 last_chosen;   /* number of its last assignment: ties go to the one that waited longest */
 } MrDispatchWorker;
 
 /** mr_dispatch_load: the greater of what it reports and what we count. */

@@ -31,7 +31,7 @@ mr_job_log_complete (const MrJob *job, const char *worker, const MrMessage *mess
     fields[i] = numbers[i] >= 0 ? texts[i] : NULL;
   }
   mr_log (MR_LOG_INFO, "response complete", "request_id", mr_response_get_request_id (job->response), "model",
-          job->admission.model, "worker", worker, "status", fields[0], "prompt_tokens", fields[1],
-          "completion_tokens", fields[2], "total_tokens", fields[3], "queue_ms", fields[4], "first_byte_ms", fields[5],
-          "total_ms", fields[6], NULL);
+          job->admission.model, "worker", worker, "status", fields[0], "prompt_tokens", fields[1], "completion_tokens",
+          fields[2], "total_tokens", fields[3], "queue_ms", fields[4], "first_byte_ms", fields[5], "total_ms",
+          fields[6], NULL);
 }

@@ -15,8 +15,7 @@ static const struct {
 } states[MR_JOB_N_STATES] = {
   [MR_JOB_RECEIVED] = { "received", BIT (QUEUED) | BIT (FAILED) | BIT (CANCELLED) },
   [MR_JOB_QUEUED] = { "queued", BIT (DISPATCHED) | BIT (FAILED) | BIT (CANCELLED) },
-  [MR_JOB_DISPATCHED] = { "dispatched",
-                          BIT (QUEUED) | BIT (STREAMING) | BIT (DONE) | BIT (FAILED) | BIT (CANCELLED) },
+  [MR_JOB_DISPATCHED] = { "dispatched", BIT (QUEUED) | BIT (STREAMING) | BIT (DONE) | BIT (FAILED) | BIT (CANCELLED) },
   [MR_JOB_STREAMING] = { "streaming", BIT (DONE) | BIT (FAILED) | BIT (CANCELLED) },
   [MR_JOB_DONE] = { "done", 0 },
   [MR_JOB_FAILED] = { "failed", 0 },

@@ -30,26 +30,26 @@ typedef enum {
 } MrJobState;
 
 typedef struct {
-  MrRelay *relay;          /* Borrowed: owns the job */
-  char *id;                /* ours, unique: names the request on the worker's link */
+  MrRelay *relay; /* Borrowed: owns the job */
+  char *id;       /* ours, unique: names the request on the worker's link */
   MrAdmission admission;
-  char *endpoint_path;     /* path and query as the client sent them */
+  char *endpoint_path;        /* path and query as the client sent them */
   struct _MrHeaders *headers; /* what travels to the backend */
   GBytes *body;
   MrJobState state;
-  guint64 number;          /* order of arrival; a requeue keeps it */
+  guint64 number; /* order of arrival; a requeue keeps it */
   gint64 arrived_us;
-  gint64 dispatched_us;    /* of the last dispatch */
-  gint64 first_byte_us;    /* 0 before */
-  gint64 progress_us;      /* last byte of the answer */
-  guint64 answer_bytes;    /* of a stream so far */
-  guint answer_status;     /* of a stream's head */
-  guint requeues;          /* those that count */
-  MrTimer timer;           /* queue timeout, then request timeout */
-  MrFlush flush;           /* after the client's connection: what it has taken is given back as credit */
-  MrResponse *response;    /* Owned */
+  gint64 dispatched_us;     /* of the last dispatch */
+  gint64 first_byte_us;     /* 0 before */
+  gint64 progress_us;       /* last byte of the answer */
+  guint64 answer_bytes;     /* of a stream so far */
+  guint answer_status;      /* of a stream's head */
+  guint requeues;           /* those that count */
+  MrTimer timer;            /* queue timeout, then request timeout */
+  MrFlush flush;            /* after the client's connection: what it has taken is given back as credit */
+  MrResponse *response;     /* Owned */
   MrWorkerSession *session; /* Borrowed: set while a slot is held for it */
-  GList queue_link;        /* in its model's queue */
+  GList queue_link;         /* in its model's queue */
 } MrJob;
 
 /**

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 typedef struct {
-  char **argv;            /* with its secrets, for a reload */
-  MrServerConfig config;  /* Owned; what it holds changes on a reload */
+  char **argv;           /* with its secrets, for a reload */
+  MrServerConfig config; /* Owned; what it holds changes on a reload */
   GMainLoop *loop;
   MrServer *server;
   guint n_signals;

@@ -103,13 +103,13 @@ sane_models (char *const *given, GPtrArray *warnings)
   if (n_empty > 0)
     g_ptr_array_add (warnings, g_strdup_printf ("%u empty model names were dropped.", n_empty));
   if (n_long > 0)
-    g_ptr_array_add (warnings,
-                     g_strdup_printf ("%u model names with control characters or over %d bytes were dropped.", n_long,
-                                      MR_LIMIT_MODEL_NAME_BYTES));
+    g_ptr_array_add (warnings, g_strdup_printf ("%u model names with control characters or over %d bytes were dropped.",
+                                                n_long, MR_LIMIT_MODEL_NAME_BYTES));
   if (n_duplicates > 0)
     g_ptr_array_add (warnings, g_strdup_printf ("%u duplicate model names were dropped.", n_duplicates));
   if (n_over > 0)
-    g_ptr_array_add (warnings, g_strdup_printf ("%u models over the limit of %d were dropped.", n_over, MR_LIMIT_MODELS));
+    g_ptr_array_add (warnings,
+                     g_strdup_printf ("%u models over the limit of %d were dropped.", n_over, MR_LIMIT_MODELS));
   g_ptr_array_add (models, NULL);
   return (char **) g_ptr_array_free (models, FALSE);
 }

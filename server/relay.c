@@ -237,8 +237,7 @@ static MrJob *
 job_for_request (MrRelay *relay, MrResponse *response, MrAdmission *admission)
 {
   const MrHttpRequest *request = mr_response_get_request (response);
-  const char *unique_id =
-      mr_response_is_request_id_ours (response) ? mr_response_get_request_id (response) : NULL;
+  const char *unique_id = mr_response_is_request_id_ours (response) ? mr_response_get_request_id (response) : NULL;
   MrJob *job = mr_job_new (relay, unique_id, admission);
 
   job->number = ++relay->arrivals;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hot path (a): a request is admitted, waits, is given to a worker, and its answer goes to the client. Owns the jobs and the
- * worker sessions; decides with admission, job-queue and dispatch; who connects and routes is server.c's business.
+ * Hot path (a): a request is admitted, waits, is given to a worker, and its answer goes to the client. Owns the jobs
+ * and the worker sessions; decides with admission, job-queue and dispatch; who connects and routes is server.c's
+ * business.
  */
 #pragma once
 
@@ -36,6 +37,7 @@ guint mr_relay_get_queue_depth (MrRelay *relay);
 /**
  * mr_relay_drain:
  *
- * Waiting requests are refused with 503, running ones go on for at most the drain timeout, workers are told; then @idle.
+ * Waiting requests are refused with 503, running ones go on for at most the drain timeout, workers are told; then
+ * @idle.
  */
 void mr_relay_drain (MrRelay *relay, MrRelayIdle idle, gpointer user_data);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client sees. See response.h. Framing by RFC 9112: Content-Length for a complete answer, chunked for a stream, until
- * close for a stream to an HTTP/1.0 client.
+ * What a client sees. See response.h. Framing by RFC 9112: Content-Length for a complete answer, chunked for a stream,
+ * until close for a stream to an HTTP/1.0 client.
  */
 #include "response.h"
 
@@ -20,7 +20,7 @@ struct _MrResponse {
   gboolean request_id_is_ours;
   gboolean chunked;
   gboolean events_stream; /* the stream is text/event-stream */
-  char tail[3];    /* last bytes of the stream: did an event end there? */
+  char tail[3];           /* last bytes of the stream: did an event end there? */
   gsize streamed_bytes;
   const MrResponseEvents *events;
   gpointer user_data;
@@ -253,7 +253,8 @@ mr_response_chunk (MrResponse *response, const char *data, gsize length)
   if (response->chunked) {
     char size[24];
 
-    mr_connection_write (connection, size, (gsize) g_snprintf (size, sizeof size, "%" G_GSIZE_MODIFIER "x\r\n", length));
+    mr_connection_write (connection, size,
+                         (gsize) g_snprintf (size, sizeof size, "%" G_GSIZE_MODIFIER "x\r\n", length));
     mr_connection_write (connection, data, length);
     mr_connection_write (connection, "\r\n", 2);
   } else {

@@ -45,14 +45,15 @@ const MrHttpRequest *mr_response_get_request (MrResponse *response);
  */
 MrHttpRequest *mr_response_take_request (MrResponse *response);
 
-/** mr_response_get_fields: (transfer none): header fields of ours for any answer; they replace a backend's of that name. */
+/** mr_response_get_fields: (transfer none): header fields of ours for any answer; they replace a backend's of that
+ * name. */
 MrHeaders *mr_response_get_fields (MrResponse *response);
 
 /**
  * mr_response_get_request_id:
  *
- * Returns: (transfer none): the request's `x-request-id`, if it is made of 1 to 128 letters, digits and `-_.:=+/`, else a new
- *   one. Goes into every answer and into Anthropic error bodies
+ * Returns: (transfer none): the request's `x-request-id`, if it is made of 1 to 128 letters, digits and `-_.:=+/`, else
+ * a new one. Goes into every answer and into Anthropic error bodies
  */
 const char *mr_response_get_request_id (MrResponse *response);
 

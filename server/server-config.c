@@ -14,6 +14,7 @@
 static const char *const unknown_models_choices[] = { "auto", "queue", "reject", NULL };
 static const char *const log_level_choices[] = { "trace", "debug", "info", "warn", "error", NULL };
 
+/* clang-format off */
 static const MrOption options[] = {
   { .name = "listen", .environment = "LISTEN_ADDR", .type = MR_OPTION_STRV, .offset = AT (listen),
     .default_value = "127.0.0.1:8080", .argument = "ADDRESS",
@@ -76,6 +77,7 @@ static const MrOption options[] = {
     .help = "trace, debug, info, warn or error." },
   { .name = NULL },
 };
+/* clang-format on */
 
 static const MrProgram program = {
   .name = "modelrelay-server",
@@ -115,7 +117,8 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
   }
   if (config->pong_timeout_us > 0 && (config->heartbeat_us == 0 || config->pong_timeout_us <= config->heartbeat_us)) {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
-                         "--pong-timeout must be greater than --heartbeat-interval, which must not be 0, or every quiet worker is given up");
+                         "--pong-timeout must be greater than --heartbeat-interval, which must not be 0, or every "
+                         "quiet worker is given up");
     return FALSE;
   }
   return TRUE;

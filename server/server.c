@@ -66,9 +66,9 @@ static void
 on_health (MrServer *server, MrResponse *response)
 {
   gint64 uptime = (mr_reactor_now (server->reactor) - server->start_us) / MR_USEC_PER_SEC;
-  g_autofree char *json = mr_client_api_health (
-      server->draining ? "draining" : "ok", mr_worker_registry_get_length (mr_relay_get_registry (server->relay)),
-      mr_relay_get_queue_depth (server->relay), uptime);
+  g_autofree char *json = mr_client_api_health (server->draining ? "draining" : "ok",
+                                                mr_worker_registry_get_length (mr_relay_get_registry (server->relay)),
+                                                mr_relay_get_queue_depth (server->relay), uptime);
 
   send_json (response, server->draining ? 503 : 200, json);
 }
@@ -201,12 +201,14 @@ on_request (MrHttpRequest *request, gpointer user_data)
   MrResponse *response = mr_response_new (request, mr_api_for_path (request->path));
   MrHeaders *fields = mr_response_get_fields (response);
 
-  mr_cors_apply ((const char *const *) server->config->cors_origins, mr_http_request_header (request, "origin"), fields);
+  mr_cors_apply ((const char *const *) server->config->cors_origins, mr_http_request_header (request, "origin"),
+                 fields);
   if (route == NULL || (route->inference && mr_http_request_header (request, "upgrade") != NULL)) {
     fail (response, MR_ERROR_NOT_FOUND, "There is nothing at this path.");
   } else if (!allows (route, request->method)) {
     mr_headers_set (fields, "allow", route->methods);
-    fail (response, MR_ERROR_METHOD_NOT_ALLOWED, "This path does not know the method; the Allow header lists those it does.");
+    fail (response, MR_ERROR_METHOD_NOT_ALLOWED,
+          "This path does not know the method; the Allow header lists those it does.");
   } else if (g_str_equal (request->method, "OPTIONS")) {
     on_options (server, response, route);
   } else {

@@ -33,8 +33,8 @@ gboolean mr_server_start (MrServer *server, GError **error);
  * @config: the one that mr_server_new() was given
  * @fresh: a checked one; afterwards it holds what is to be cleared
  *
- * Takes over every option but the addresses, without dropping a connection, and logs what needs a restart. Workers that are
- * connected keep their heartbeat.
+ * Takes over every option but the addresses, without dropping a connection, and logs what needs a restart. Workers that
+ * are connected keep their heartbeat.
  */
 void mr_server_reload (MrServer *server, MrServerConfig *config, MrServerConfig *fresh);
 

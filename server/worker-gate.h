@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `GET /v1/worker/connect`: the upgrade to a WebSocket and the worker's authentication (contract B1, protocol "Transport"). A
- * worker that may not come in is upgraded and then closed with 1008, so that it can tell a wrong secret from a wrong address.
+ * `GET /v1/worker/connect`: the upgrade to a WebSocket and the worker's authentication (contract B1, protocol
+ * "Transport"). A worker that may not come in is upgraded and then closed with 1008, so that it can tell a wrong secret
+ * from a wrong address.
  */
 #pragma once
 

@@ -26,7 +26,7 @@ typedef struct {
   MrTimer grace; /* set after a cancel */
 
   /* With binary_frames. */
-  GBytes *body;  /* Owned, nullable: the request's, while some of it is to be sent */
+  GBytes *body; /* Owned, nullable: the request's, while some of it is to be sent */
   gsize body_sent;
   MrCredit upload;
   MrCreditWindow answer;
@@ -223,8 +223,8 @@ on_register (MrWorkerSession *session, const MrMessage *message)
   g_autofree char *models = NULL;
   g_autofree char *slots = NULL;
 
-  if (session->registered || (message->protocol_version != NULL &&
-                              !g_str_equal (message->protocol_version, MR_PROTOCOL_VERSION))) {
+  if (session->registered ||
+      (message->protocol_version != NULL && !g_str_equal (message->protocol_version, MR_PROTOCOL_VERSION))) {
     mr_log (MR_LOG_WARN, "worker refused", "reason", session->registered ? "second register" : "protocol version",
             "protocol_version", message->protocol_version, "address", mr_link_get_remote_address (session->link), NULL);
     mr_link_close (session->link, MR_CLOSE_PROTOCOL_ERROR, PROTOCOL_ERROR);

@@ -4,8 +4,8 @@
  *
  *   CONNECTED (register due) -> REGISTERED -> [draining] -> link over
  *
- * A slot is held from the dispatch until the worker has said that the request is over, also after a cancel; a worker that says
- * nothing after a cancel loses the slot's ghost after a grace (%MR_LIMIT_CANCEL_GRACE_USEC).
+ * A slot is held from the dispatch until the worker has said that the request is over, also after a cancel; a worker
+ * that says nothing after a cancel loses the slot's ghost after a grace (%MR_LIMIT_CANCEL_GRACE_USEC).
  */
 #pragma once
 

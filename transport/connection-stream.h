@@ -21,7 +21,8 @@ GIOStream *mr_connection_stream_new (MrConnection *connection, guint64 allowance
 /**
  * mr_connection_stream_detach:
  *
- * The face lets go: from now on it reads as ended and drops writes. Reading on the connection is off and it has no events.
+ * The face lets go: from now on it reads as ended and drops writes. Reading on the connection is off and it has no
+ * events.
  *
  * Returns: (transfer full) (nullable): the connection, %NULL when it was detached or closed before
  */

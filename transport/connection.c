@@ -24,9 +24,9 @@ struct _MrConnection {
   MrReactor *reactor; /* Borrowed: outlives every connection */
   MrWatch watch;
   MrFlush flush;
-  MrTimer timer; /* deadline of FINISHING; else a call at once that has no socket event behind it */
+  MrTimer timer;   /* deadline of FINISHING; else a call at once that has no socket event behind it */
   MrLinger linger; /* while FINISHING */
-  int fd;        /* Owned; -1 once closed */
+  int fd;          /* Owned; -1 once closed */
   const MrConnectionEvents *events;
   gpointer data;
   char *remote_address;
@@ -43,15 +43,15 @@ struct _MrConnection {
   GByteArray *unread; /* Owned, nullable: bytes that come before the socket's */
   gsize turn_bytes;   /* what may still be read in this turn */
   gsize dropped_bytes;
-  gint64 patience_us;   /* of FINISHING */
-  gsize last_unsent;    /* when FINISHING was last looked at */
-  int broken; /* errno of the failure that ended it, 0 for none */
+  gint64 patience_us; /* of FINISHING */
+  gsize last_unsent;  /* when FINISHING was last looked at */
+  int broken;         /* errno of the failure that ended it, 0 for none */
 
   gboolean reading : 1;
   gboolean patient : 1;
   gboolean above_high : 1;
-  gboolean ended : 1;     /* the peer's end or a failure was seen */
-  gboolean reported : 1;  /* ... and told to the owner */
+  gboolean ended : 1;    /* the peer's end or a failure was seen */
+  gboolean reported : 1; /* ... and told to the owner */
   gboolean finishing : 1;
   gboolean sent_end : 1;
 };
@@ -428,8 +428,8 @@ on_linger_dropped (MrLinger *linger)
   stop_finishing (MR_OWNER_OF (linger, MrConnection, linger));
 }
 
-/* Sends our end once everything is out, drops what comes, and closes at the peer's end. At the cap it stops reading, and
- * the timer closes: to close with bytes unread is a reset, which could overtake our last words. */
+/* Sends our end once everything is out, drops what comes, and closes at the peer's end. At the cap it stops reading,
+ * and the timer closes: to close with bytes unread is a reset, which could overtake our last words. */
 static void
 go_on_finishing (MrConnection *connection)
 {

@@ -82,7 +82,8 @@ gssize mr_connection_read (MrConnection *connection, void *buffer, gsize length)
  */
 void mr_connection_unread (MrConnection *connection, const void *data, gsize length);
 
-/** mr_connection_write: queues a copy; sent joined at the end of the turn. Ignored after the peer has gone or a close. */
+/** mr_connection_write: queues a copy; sent joined at the end of the turn. Ignored after the peer has gone or a close.
+ */
 void mr_connection_write (MrConnection *connection, const void *data, gsize length);
 
 /**
@@ -90,7 +91,8 @@ void mr_connection_write (MrConnection *connection, const void *data, gsize leng
  *
  * Like mr_connection_write(), for a caller who makes the bytes in place.
  *
- * Returns: (nullable): room for @length bytes, to be filled before any other call; %NULL when nothing can be sent any more
+ * Returns: (nullable): room for @length bytes, to be filled before any other call; %NULL when nothing can be sent any
+ * more
  */
 guint8 *mr_connection_append (MrConnection *connection, gsize length);
 
@@ -110,16 +112,18 @@ void mr_connection_close (MrConnection *connection);
  * mr_connection_finish:
  * @patience_us: after so long without any progress the socket is closed with whatever is left
  *
- * The owner is done: sends what is queued, shuts down the sending side, reads and drops what the peer still sends (at most
- * %MR_LIMIT_DRAIN_BYTES; beyond them the peer has to wait), so that no reset eats our last words, and closes at the
- * peer's end or after %MR_LIMIT_DRAIN_USEC. Keeps itself alive, counted by mr_reactor_get_lingering(); no callback follows.
+ * The owner is done: sends what is queued, shuts down the sending side, reads and drops what the peer still sends (at
+ * most %MR_LIMIT_DRAIN_BYTES; beyond them the peer has to wait), so that no reset eats our last words, and closes at
+ * the peer's end or after %MR_LIMIT_DRAIN_USEC. Keeps itself alive, counted by mr_reactor_get_lingering(); no callback
+ * follows.
  */
 void mr_connection_finish (MrConnection *connection, gint64 patience_us);
 
 /** MrConnectionClosed: the socket was closed, by whomever. */
 typedef void (*MrConnectionClosed) (MrConnection *connection, gpointer user_data);
 
-/** mr_connection_set_closed: @closed is called once, when the socket is closed; at any time, also within a call of the owner's. */
+/** mr_connection_set_closed: @closed is called once, when the socket is closed; at any time, also within a call of the
+ * owner's. */
 void mr_connection_set_closed (MrConnection *connection, MrConnectionClosed closed, gpointer user_data);
 
 /** mr_connection_is_open: %FALSE after a close, or once the peer has gone. */

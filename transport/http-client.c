@@ -44,8 +44,8 @@ struct _MrHttpExchange {
   const MrHttpExchangeEvents *events;
   gpointer data;
 
-  GString *head; /* Owned: of the request */
-  GBytes *body;  /* Owned, nullable */
+  GString *head;      /* Owned: of the request */
+  GBytes *body;       /* Owned, nullable */
   gint64 body_length; /* -1 for none */
   guint64 body_sent;
   GByteArray *given; /* Owned, nullable: of a streamed body, before there is a connection */

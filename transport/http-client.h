@@ -25,7 +25,8 @@ typedef struct {
   /* Status and header fields (all of them, as they came). Borrowed. */
   void (*head) (MrHttpExchange *exchange, guint status, const MrHeaders *headers, gpointer data);
 
-  /* Bytes of the body, decoded from the framing, as they came: what one read gave (joined chunks of it, never held back). */
+  /* Bytes of the body, decoded from the framing, as they came: what one read gave (joined chunks of it, never held
+   * back). */
   void (*data) (MrHttpExchange *exchange, const char *bytes, gsize length, gpointer data);
 
   /* Of a streamed request: the backend has taken most of what was given. Nullable. */
@@ -34,8 +35,8 @@ typedef struct {
   /* The body is complete; the exchange is over and is freed after the callback. */
   void (*done) (MrHttpExchange *exchange, gpointer data);
 
-  /* %MR_ERROR_BACKEND_UNREACHABLE, _BACKEND_TIMEOUT (connect) or _BACKEND_PROTOCOL (broken or cut answer); the exchange is
-   * over and is freed after the callback. */
+  /* %MR_ERROR_BACKEND_UNREACHABLE, _BACKEND_TIMEOUT (connect) or _BACKEND_PROTOCOL (broken or cut answer); the exchange
+   * is over and is freed after the callback. */
   void (*failed) (MrHttpExchange *exchange, const GError *error, gpointer data);
 } MrHttpExchangeEvents;
 

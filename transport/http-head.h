@@ -38,10 +38,11 @@ gsize mr_http_head_find_end (const char *data, gsize length, gsize from);
  * @head: (out caller-allocates): untouched on failure
  * @error: return location
  *
- * Refuses: a malformed request line, a target that is not printable ASCII (it goes on in a JSON message), a version other
- * than 1.0 and 1.1, bare CR or NUL, white space before the colon, folded lines, names that are no tokens, more than
- * %MR_LIMIT_HEAD_FIELDS fields, Content-Length twice, signed or beyond 63 bits, Content-Length with Transfer-Encoding,
- * Transfer-Encoding other than a single "chunked" or in HTTP/1.0, and HTTP/1.1 without exactly one Host.
+ * Refuses: a malformed request line, a target that is not printable ASCII (it goes on in a JSON message), a version
+ * other than 1.0 and 1.1, bare CR or NUL, white space before the colon, folded lines, names that are no tokens, more
+ * than %MR_LIMIT_HEAD_FIELDS fields, Content-Length twice, signed or beyond 63 bits, Content-Length with
+ * Transfer-Encoding, Transfer-Encoding other than a single "chunked" or in HTTP/1.0, and HTTP/1.1 without exactly one
+ * Host.
  *
  * Returns: %FALSE with %MR_ERROR_INVALID_REQUEST or %MR_ERROR_HEAD_TOO_LARGE
  */
@@ -51,7 +52,8 @@ gboolean mr_http_head_parse (const char *data, gsize length, MrHttpHead *head, G
  * mr_http_head_check_fields:
  * @data: a whole head, request or response, with its empty line
  *
- * libsoup passes over a field line that it cannot read, also one like "Transfer-Encoding : chunked" that somebody else obeys.
+ * libsoup passes over a field line that it cannot read, also one like "Transfer-Encoding : chunked" that somebody else
+ * obeys.
  *
  * Returns: %FALSE when a line after the first is not "name: value", or is folded, or has a bare CR or a NUL
  */

@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 struct _MrHttpIntake {
-  MrReactor *reactor; /* Borrowed */
-  SoupServer *server; /* Owned */
+  MrReactor *reactor;            /* Borrowed */
+  SoupServer *server;            /* Owned */
   GSocketAddress *local_address; /* Owned: libsoup wants one for HTTP/1.0 without Host */
   GPtrArray *listeners;          /* Owned MrListener */
   GQueue guests;                 /* Owned Guest, linked through Guest.link */
   guint64 max_body_bytes;
-  MrConnectionLimit *limit;      /* Owned, as by each accepted connection */
+  MrConnectionLimit *limit; /* Owned, as by each accepted connection */
   MrHttpIntakeHandler handler;
   gpointer user_data;
 };
@@ -53,12 +53,11 @@ typedef struct {
   MrTimer timer; /* slow bodies */
 } Passage;
 
-static G_DEFINE_QUARK (mr-http-intake-passage, passage)
+static G_DEFINE_QUARK (mr_http_intake_passage, passage)
 
-/* --- refusing --- */
+    /* --- refusing --- */
 
-static void
-refuse (MrConnection *connection, const char *path, const GError *error)
+    static void refuse (MrConnection *connection, const char *path, const GError *error)
 {
   GString *answer = mr_http_error_answer (path, error->code, error->message);
 
@@ -70,9 +69,9 @@ refuse (MrConnection *connection, const char *path, const GError *error)
 static void
 refuse_too_large (MrHttpIntake *intake, MrConnection *connection, const char *path)
 {
-  g_autoptr (GError) error = g_error_new (MR_ERROR, MR_ERROR_REQUEST_TOO_LARGE,
-                                          "The request body is larger than the %" G_GUINT64_FORMAT
-                                          " bytes that are allowed.", intake->max_body_bytes);
+  g_autoptr (GError) error = g_error_new (
+      MR_ERROR, MR_ERROR_REQUEST_TOO_LARGE,
+      "The request body is larger than the %" G_GUINT64_FORMAT " bytes that are allowed.", intake->max_body_bytes);
 
   refuse (connection, path, error);
 }
@@ -165,8 +164,8 @@ request_new (MrHttpIntake *intake, SoupServerMessage *message, Passage *passage)
   request->intake = intake;
   request->method = g_strdup (soup_server_message_get_method (message));
   request->target = g_strdup (passage->target);
-  request->path = query != NULL ? g_strndup (passage->target, (gsize) (query - passage->target))
-                                : g_strdup (passage->target);
+  request->path =
+      query != NULL ? g_strndup (passage->target, (gsize) (query - passage->target)) : g_strdup (passage->target);
   request->headers = soup_message_headers_ref (soup_server_message_get_request_headers (message));
   request->body = soup_message_body_flatten (soup_server_message_get_request_body (message));
   request->http_1_0 = passage->http_1_0;

@@ -26,15 +26,15 @@ typedef struct _MrHttpIntake MrHttpIntake;
  * MrHttpRequest: a complete request and the connection that waits for its answer. Fields are read-only.
  */
 typedef struct {
-  MrHttpIntake *intake;        /* Borrowed: outlives its requests */
-  MrConnection *connection;    /* Owned; NULL once taken */
+  MrHttpIntake *intake;     /* Borrowed: outlives its requests */
+  MrConnection *connection; /* Owned; NULL once taken */
   char *method;
   char *target;                /* path and query as the client sent them */
   char *path;                  /* the target without its query, still percent-encoded */
   SoupMessageHeaders *headers; /* Owned */
   GBytes *body;                /* Owned; empty when there was none */
   gboolean http_1_0;
-  gboolean keep_alive;         /* the connection may carry another request after the answer */
+  gboolean keep_alive; /* the connection may carry another request after the answer */
 } MrHttpRequest;
 
 /**
@@ -49,7 +49,8 @@ typedef void (*MrHttpIntakeHandler) (MrHttpRequest *request, gpointer user_data)
 void mr_http_request_free (MrHttpRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrHttpRequest, mr_http_request_free)
 
-/** mr_http_request_take_connection: (transfer full): for an upgrade; the caller owns connection and events from now on. */
+/** mr_http_request_take_connection: (transfer full): for an upgrade; the caller owns connection and events from now on.
+ */
 MrConnection *mr_http_request_take_connection (MrHttpRequest *request);
 
 /**
@@ -80,7 +81,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrHttpIntake, mr_http_intake_free)
  */
 gboolean mr_http_intake_listen (MrHttpIntake *intake, const char *address, GError **error);
 
-/** mr_http_intake_get_addresses: (transfer full): where it listens, with real ports, as URLs' host:port or unix:/path. */
+/** mr_http_intake_get_addresses: (transfer full): where it listens, with real ports, as URLs' host:port or unix:/path.
+ */
 char **mr_http_intake_get_addresses (MrHttpIntake *intake);
 
 /** mr_http_intake_stop: stops accepting; parked connections are kept until their idle time. */
@@ -89,7 +91,8 @@ void mr_http_intake_stop (MrHttpIntake *intake);
 /** mr_http_intake_finish: ends every parked connection once the client has taken what was sent to it. */
 void mr_http_intake_finish (MrHttpIntake *intake);
 
-/** mr_http_intake_set_max_connections: what is beyond gets 503 at once; see mr_connection_limit_set(). At first no limit. */
+/** mr_http_intake_set_max_connections: what is beyond gets 503 at once; see mr_connection_limit_set(). At first no
+ * limit. */
 void mr_http_intake_set_max_connections (MrHttpIntake *intake, guint max_total, guint max_per_address);
 
 /** mr_http_intake_set_max_body: in bytes; at first %MR_LIMIT_REQUEST_BODY_BYTES. */

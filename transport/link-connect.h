@@ -24,8 +24,8 @@ void mr_link_connect_async (MrReactor *reactor, GUri *uri, const char *provider,
 /**
  * mr_link_connect_finish:
  *
- * Returns: (transfer full): the upgraded connection for mr_link_new(), with bytes that came after the head unread; %NULL
- *   with a %G_RESOLVER_ERROR or %G_IO_ERROR (name, TCP), or %MR_ERROR_PROTOCOL (it answered, but is no relay: the message
- *   has its status)
+ * Returns: (transfer full): the upgraded connection for mr_link_new(), with bytes that came after the head unread;
+ * %NULL with a %G_RESOLVER_ERROR or %G_IO_ERROR (name, TCP), or %MR_ERROR_PROTOCOL (it answered, but is no relay: the
+ * message has its status)
  */
 MrConnection *mr_link_connect_finish (GAsyncResult *result, GError **error);

@@ -20,8 +20,8 @@ typedef struct {
   /* A valid message of the peer's side. The message lives until the callback returns. */
   void (*message) (MrLink *link, const MrMessage *message, gpointer data);
 
-  /* A valid binary message of the peer's side; only after mr_link_allow_frames(), nullable without it. @request_id is the
-   * frame's, as a C string. */
+  /* A valid binary message of the peer's side; only after mr_link_allow_frames(), nullable without it. @request_id is
+   * the frame's, as a C string. */
   void (*frame) (MrLink *link, const char *request_id, const MrFrame *frame, gpointer data);
 
   /* The link is over, comes once and last, never from within a call of the owner's. @code: what ended it: the peer's
@@ -38,9 +38,9 @@ typedef struct {
  * @role: our side; a server receives worker messages and the reverse
  * @events: must outlive the link
  *
- * What the peer does wrong ends the link here: a protocol error with 1002 (reason "worker registration protocol error" on
- * the server's side, "protocol error" on the worker's), an oversize message with 1009 "message too big", bad
- * UTF-8 with 1007, more than %MR_LIMIT_LINK_UNSENT_BYTES unread by the peer with 1008 "peer does not read".
+ * What the peer does wrong ends the link here: a protocol error with 1002 (reason "worker registration protocol error"
+ * on the server's side, "protocol error" on the worker's), an oversize message with 1009 "message too big", bad UTF-8
+ * with 1007, more than %MR_LIMIT_LINK_UNSENT_BYTES unread by the peer with 1008 "peer does not read".
  */
 MrLink *mr_link_new (MrConnection *connection, MrWebsocketRole role, const MrLinkEvents *events, gpointer data);
 

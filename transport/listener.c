@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One listening socket in the reactor. See listener.h. What is spoken on the accepted sockets is http-intake's business.
+ * One listening socket in the reactor. See listener.h. What is spoken on the accepted sockets is http-intake's
+ * business.
  */
 #include "listener.h"
 
@@ -101,7 +102,8 @@ static void
 remove_dead_socket_file (GSocketAddress *address)
 {
   const char *path = g_unix_socket_address_get_path (G_UNIX_SOCKET_ADDRESS (address));
-  g_autoptr (GSocket) probe = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
+  g_autoptr (GSocket) probe =
+      g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
   g_autoptr (GError) error = NULL;
 
   if (probe != NULL && !g_socket_connect (probe, address, NULL, &error) &&

@@ -20,8 +20,8 @@ gboolean mr_listener_check_address (const char *address, GError **error);
  * @address: `HOST:PORT` (numeric or `localhost`), `[IPv6]:PORT`, or `unix:PATH`; port 0 takes a free one. A socket file
  *   that nobody listens on any more is replaced
  *
- * Returns: (transfer full): a listening socket, or %NULL with %MR_ERROR_CONFIG (malformed) or a %G_IO_ERROR (not to be had);
- *   both name the address
+ * Returns: (transfer full): a listening socket, or %NULL with %MR_ERROR_CONFIG (malformed) or a %G_IO_ERROR (not to be
+ * had); both name the address
  */
 MrListener *mr_listener_new (MrReactor *reactor, const char *address, MrListenerFunc func, gpointer user_data,
                              GError **error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One event a line, with structured fields: `2026-11-20T21:40:11.123Z info request dispatched request_id=... worker=...`.
- * Libraries call mr_log() with a fixed text and fields; the programs choose the level. Prompts, answers
+ * One event a line, with structured fields: `2026-11-20T21:40:11.123Z info request dispatched request_id=...
+ * worker=...`. Libraries call mr_log() with a fixed text and fields; the programs choose the level. Prompts, answers
  * and secrets are never fields (contract B7, H3).
  */
 #pragma once
@@ -34,10 +34,10 @@ void mr_log_write (MrLogLevel level, const char *event, ...) G_GNUC_NULL_TERMINA
  */
 void mr_log_install_glib_writer (void);
 
-#define mr_log(level, ...)                                                                                           \
-  G_STMT_START                                                                                                       \
-  {                                                                                                                  \
-    if (mr_log_is_enabled (level))                                                                                   \
-      mr_log_write (level, __VA_ARGS__);                                                                             \
-  }                                                                                                                  \
+#define mr_log(level, ...)                                                                                             \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    if (mr_log_is_enabled (level))                                                                                     \
+      mr_log_write (level, __VA_ARGS__);                                                                               \
+  }                                                                                                                    \
   G_STMT_END

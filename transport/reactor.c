@@ -57,8 +57,7 @@ heap_settle (MrReactor *reactor, MrTimer *timer)
     position /= 2;
   }
   for (guint child = position * 2; child <= reactor->heap->len; child = position * 2) {
-    if (child < reactor->heap->len &&
-        heap_at (reactor, child + 1)->deadline_us < heap_at (reactor, child)->deadline_us)
+    if (child < reactor->heap->len && heap_at (reactor, child + 1)->deadline_us < heap_at (reactor, child)->deadline_us)
       child++;
     if (heap_at (reactor, child)->deadline_us >= timer->deadline_us)
       break;
@@ -283,8 +282,8 @@ mr_reactor_new (GMainContext *context)
   reactor->source->reactor = reactor;
   reactor->fd_tag = g_source_add_unix_fd (&reactor->source->source, reactor->epoll_fd, G_IO_IN);
   g_source_set_static_name (&reactor->source->source, "mr-reactor");
-  /* Else GLib blocks and unblocks the source around each dispatch, which costs a poll and two wake-ups of its own. A main loop
-   * inside a callback of ours finds the turn taken. */
+  /* Else GLib blocks and unblocks the source around each dispatch, which costs a poll and two wake-ups of its own. A
+   * main loop inside a callback of ours finds the turn taken. */
   g_source_set_can_recurse (&reactor->source->source, TRUE);
   g_source_attach (&reactor->source->source, context);
   return reactor;

@@ -49,8 +49,8 @@ struct _MrFlush {
   gboolean queued;
 };
 
-#define MR_OWNER_OF(member_pointer, Type, member)                                                                    \
-  ((Type *) (void *) ((char *) (member_pointer) - G_STRUCT_OFFSET (Type, member)))
+#define MR_OWNER_OF(member_pointer, Type, member)                                                                      \
+  ((Type *) (void *) ((char *) (member_pointer) -G_STRUCT_OFFSET (Type, member)))
 
 /**
  * mr_reactor_new:
@@ -60,7 +60,8 @@ struct _MrFlush {
  */
 MrReactor *mr_reactor_new (GMainContext *context);
 
-/** mr_reactor_free: what lingers is dropped; all other watches must have been removed; timers and flushes are dropped. */
+/** mr_reactor_free: what lingers is dropped; all other watches must have been removed; timers and flushes are dropped.
+ */
 void mr_reactor_free (MrReactor *reactor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrReactor, mr_reactor_free)
 
@@ -90,7 +91,8 @@ void mr_flush_queue (MrReactor *reactor, MrFlush *flush);
 void mr_flush_unqueue (MrReactor *reactor, MrFlush *flush);
 
 /**
- * MrLinger: something that nobody owns any more but that still has last bytes to send; embedded. Zeroed memory is valid.
+ * MrLinger: something that nobody owns any more but that still has last bytes to send; embedded. Zeroed memory is
+ * valid.
  */
 typedef struct _MrLinger MrLinger;
 typedef void (*MrLingerFunc) (MrLinger *linger);

@@ -36,7 +36,7 @@ typedef struct {
   MrWebsocketOpcode opcode; /* never a continuation */
   const char *data;         /* Borrowed from the parser until its next call */
   gsize length;
-  guint16 close_code;       /* of a close: its code, MR_CLOSE_NO_STATUS without one; data is then the reason */
+  guint16 close_code; /* of a close: its code, MR_CLOSE_NO_STATUS without one; data is then the reason */
 } MrWebsocketMessage;
 
 typedef enum { MR_WEBSOCKET_NEED_MORE, MR_WEBSOCKET_MESSAGE, MR_WEBSOCKET_FAILED } MrWebsocketResult;
@@ -67,9 +67,9 @@ void mr_websocket_parser_feed (MrWebsocketParser *parser, const void *data, gsiz
  * @message: (out caller-allocates): on %MR_WEBSOCKET_MESSAGE
  * @error: return location on %MR_WEBSOCKET_FAILED: %MR_ERROR_PROTOCOL; see mr_websocket_parser_get_close_code()
  *
- * Fails on reserved bits or opcodes, a wrong mask, fragmented or oversize control frames, a continuation out of turn, an
- * invalid close code, a length that is not minimal, and text or a close reason that is not UTF-8 (checked over
- * the whole message, so that fragments may cut a character). After a failure it fails for ever.
+ * Fails on reserved bits or opcodes, a wrong mask, fragmented or oversize control frames, a continuation out of turn,
+ * an invalid close code, a length that is not minimal, and text or a close reason that is not UTF-8 (checked over the
+ * whole message, so that fragments may cut a character). After a failure it fails for ever.
  */
 MrWebsocketResult mr_websocket_parser_next (MrWebsocketParser *parser, MrWebsocketMessage *message, GError **error);
 

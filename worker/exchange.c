@@ -6,11 +6,12 @@
  *                          +----anything else------> (whole body collected) response_complete
  *   broken off, not text, too large -> error, or response_complete with 502 or 504
  *
- * A streamed read goes out as it came. Where JSON carries it (no binary_frames) the first bytes of a character wait for the
- * rest. Where the relay gives credit (flow_control) what is beyond it waits here, and the backend is not read meanwhile.
+ * A streamed read goes out as it came. Where JSON carries it (no binary_frames) the first bytes of a character wait for
+ * the rest. Where the relay gives credit (flow_control) what is beyond it waits here, and the backend is not read
+ * meanwhile.
  *
- * The request's body is in the message, or follows in frames: a small one is collected first, a large one goes to the backend
- * as it comes, and the relay gets credit back as the backend takes it.
+ * The request's body is in the message, or follows in frames: a small one is collected first, a large one goes to the
+ * backend as it comes, and the relay gets credit back as the backend takes it.
  */
 #include "exchange.h"
 
@@ -21,7 +22,7 @@
 #include <string.h>
 
 struct _MrExchange {
-  MrLink *link; /* Borrowed: outlives us */
+  MrLink *link;         /* Borrowed: outlives us */
   MrHttpClient *client; /* Borrowed: outlives us */
   MrExtensions extensions;
   char *request_id; /* Owned */
@@ -112,9 +113,10 @@ has (MrExchange *self, MrExtensions extension)
 static void
 send_frame (MrExchange *self, MrFrameKind kind, const char *data, gsize length, gboolean last)
 {
-  const MrFrame frame = {
-    .kind = kind, .last = last, .request_id = { self->request_id, strlen (self->request_id) }, .payload = { data, length }
-  };
+  const MrFrame frame = { .kind = kind,
+                          .last = last,
+                          .request_id = { self->request_id, strlen (self->request_id) },
+                          .payload = { data, length } };
 
   mr_link_send_frame (self->link, &frame);
 }
@@ -440,7 +442,8 @@ static const MrHttpExchangeEvents http_events = {
 static void
 start_with_body (MrExchange *self, GBytes *body)
 {
-  self->http = mr_http_client_request (self->client, "POST", self->path, self->request_headers, body, &http_events, self);
+  self->http =
+      mr_http_client_request (self->client, "POST", self->path, self->request_headers, body, &http_events, self);
 }
 
 static void

@@ -150,8 +150,7 @@ relay_knows_load (MrRelayLink *self)
 static gboolean
 relay_knows_models (MrRelayLink *self)
 {
-  return self->context->draining ||
-         g_strv_equal ((const char *const *) self->told_models, self->context->models);
+  return self->context->draining || g_strv_equal ((const char *const *) self->told_models, self->context->models);
 }
 
 void

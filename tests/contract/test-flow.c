@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contract D5 and the extensions binary_frames and flow_control: slow readers, large uploads, and bodies that are no text.
+ * Contract D5 and the extensions binary_frames and flow_control: slow readers, large uploads, and bodies that are no
+ * text.
  */
 #include "stage.h"
 
@@ -93,13 +94,20 @@ test_upload_waits_for_credit (void)
   mrt_websocket_send (worker, "{\"type\":\"window_update\",\"request_id\":\"%s\",\"bytes\":100000000}", id);
   g_assert_true (receive_body (worker, id, received));
   g_assert_cmpstr (received->str, ==, body);
-  mrt_websocket_send (worker, "{\"type\":\"response_complete\",\"request_id\":\"%s\",\"status_code\":200,\"body_bytes\":4}", id);
+  mrt_websocket_send (
+      worker, "{\"type\":\"response_complete\",\"request_id\":\"%s\",\"status_code\":200,\"body_bytes\":4}", id);
   send_frame (worker, 3, FALSE, id, "a\0", 2);
-  send_frame (worker, 3, TRUE, id, "\xff" "b", 2);
+  send_frame (worker, 3, TRUE, id,
+              "\xff"
+              "b",
+              2);
   response = mrt_client_receive (client);
   g_assert_cmpuint (response->status, ==, 200);
   g_assert_cmpstr (mrt_head_get (response->head, "content-length"), ==, "4");
-  g_assert_cmpmem (response->body.data->str, response->body.data->len, "a\0\xff" "b", 4);
+  g_assert_cmpmem (response->body.data->str, response->body.data->len,
+                   "a\0\xff"
+                   "b",
+                   4);
 }
 
 /* What a client has taken comes back as credit, and a worker that oversteps its window loses its link. */
@@ -139,8 +147,8 @@ write_until_full (MrtBackendRequest *request, const char *chunk, gsize length, g
   gint64 last_ms = mrt_now_ms ();
 
   while (written < most && mrt_now_ms () - last_ms < 700) {
-    gssize n = send (request->stream->fd, chunk + written % length, length - written % length,
-                     MSG_DONTWAIT | MSG_NOSIGNAL);
+    gssize n =
+        send (request->stream->fd, chunk + written % length, length - written % length, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (n > 0) {
       written += (gsize) n;
@@ -161,7 +169,8 @@ test_slow_reader (void)
 {
   g_autoptr (StageRelay) relay = stage_relay (NULL);
   g_autoptr (MrtBackend) backend = mrt_backend_new ();
-  g_autoptr (MrtProcess) worker = stage_worker (relay->port, mrt_backend_get_port (backend), "--max-concurrency", "4", NULL);
+  g_autoptr (MrtProcess) worker =
+      stage_worker (relay->port, mrt_backend_get_port (backend), "--max-concurrency", "4", NULL);
   g_autoptr (MrtStream) stalled = NULL;
   g_autoptr (MrtBackendRequest) request = NULL;
   g_autoptr (GString) event = g_string_new (NULL);
@@ -179,7 +188,8 @@ test_slow_reader (void)
   for (guint i = 0; i < 1000; i++)
     g_string_append_printf (event, "40\r\ndata: %058u\r\n", i);
   written = write_until_full (request, event->str, event->len, 200 * MIB);
-  g_test_message ("the backend could write %" G_GSIZE_FORMAT " bytes; rss grew by %" G_GSSIZE_FORMAT " and %" G_GSSIZE_FORMAT,
+  g_test_message ("the backend could write %" G_GSIZE_FORMAT " bytes; rss grew by %" G_GSSIZE_FORMAT
+                  " and %" G_GSSIZE_FORMAT,
                   written, (gssize) (mrt_process_get_rss_bytes (relay->process) - relay_rss),
                   (gssize) (mrt_process_get_rss_bytes (worker) - worker_rss));
   g_assert_cmpuint (written, <, 40 * MIB); /* kernel buffers on four sockets, and two windows */
@@ -238,9 +248,10 @@ static MrtStream *
 post_form (StageRelay *relay)
 {
   MrtStream *client = mrt_stream_connect (relay->port);
-  g_autofree char *head = g_strdup_printf ("POST /v1/audio/transcriptions HTTP/1.1\r\nHost: h\r\n"
-                                           "Content-Type: multipart/form-data; boundary=bnd\r\nContent-Length: %u\r\n\r\n",
-                                           (guint) sizeof form - 1);
+  g_autofree char *head =
+      g_strdup_printf ("POST /v1/audio/transcriptions HTTP/1.1\r\nHost: h\r\n"
+                       "Content-Type: multipart/form-data; boundary=bnd\r\nContent-Length: %u\r\n\r\n",
+                       (guint) sizeof form - 1);
 
   g_assert_true (mrt_stream_write_text (client, head));
   g_assert_true (mrt_stream_write (client, form, sizeof form - 1));

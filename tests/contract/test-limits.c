@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contract E5: what costs the relay something has a bound before anybody is trusted. The timers are the real ones, so these tests
- * take the 15 seconds that a client is given; all of them wait at the same time.
+ * Contract E5: what costs the relay something has a bound before anybody is trusted. The timers are the real ones, so
+ * these tests take the 15 seconds that a client is given; all of them wait at the same time.
  */
 #include "stage.h"
 
@@ -56,7 +56,8 @@ test_slowloris (void)
     g_assert_true (mrt_stream_write_text (g_ptr_array_index (slow, i), "GET / HTTP/1.1\r\nX-Slow: "));
   }
   slow_body = mrt_stream_connect (relay->port);
-  g_assert_true (mrt_stream_write_text (slow_body, "POST " STAGE_CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"));
+  g_assert_true (
+      mrt_stream_write_text (slow_body, "POST " STAGE_CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"));
   asked = mrt_now_ms ();
   stage_wait_health (relay, "queue_depth", 0, MRT_WAIT_MS);
   g_assert_cmpint (mrt_now_ms () - asked, <, 500);

@@ -36,7 +36,8 @@ test_receiver (void)
   g_assert_cmpuint (mr_credit_window_give_back (&window, WINDOW / 2), ==, 0);
   g_assert_true (mr_credit_window_receive (&window, WINDOW / 2));
   g_assert_false (mr_credit_window_receive (&window, 1));
-  g_assert_cmpuint (mr_credit_window_give_back (&window, 10 * WINDOW), ==, 0); /* more than was received waits: framing */
+  g_assert_cmpuint (mr_credit_window_give_back (&window, 10 * WINDOW), ==,
+                    0); /* more than was received waits: framing */
 }
 
 /* Never more than a window outstanding, and never a standstill while the taker takes. */

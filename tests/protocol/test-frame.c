@@ -47,7 +47,10 @@ test_layout (void)
 
   g_assert_cmpuint (mr_frame_header_length (&frame), ==, sizeof bytes);
   mr_frame_write_header (&frame, bytes);
-  g_assert_cmpmem (bytes, sizeof bytes, "\x02\x01\x00\x02" "ab", 6);
+  g_assert_cmpmem (bytes, sizeof bytes,
+                   "\x02\x01\x00\x02"
+                   "ab",
+                   6);
 }
 
 static void
@@ -65,17 +68,28 @@ check_refused (const char *bytes, gsize length, MrMessageSender sender)
 static void
 test_refused (void)
 {
-  static const char good[] = "\x02\x00\x00\x03" "abc";
+  static const char good[] = "\x02\x00\x00\x03"
+                             "abc";
   g_autoptr (GString) long_id = g_string_new ("\x02");
 
   for (gsize length = 0; length < sizeof good - 1; length++)
     check_refused (good, length, MR_SENDER_WORKER);
   check_refused (good, sizeof good - 1, MR_SENDER_SERVER);
-  check_refused ("\x01\x00\x00\x01" "a", 5, MR_SENDER_WORKER);
-  check_refused ("\x04\x00\x00\x01" "a", 5, MR_SENDER_WORKER);
-  check_refused ("\x00\x00\x00\x01" "a", 5, MR_SENDER_WORKER);
-  check_refused ("\x02\x02\x00\x01" "a", 5, MR_SENDER_WORKER); /* a flag that is not known */
-  check_refused ("\x02\x00\x00\x00" "a", 5, MR_SENDER_WORKER); /* no id */
+  check_refused ("\x01\x00\x00\x01"
+                 "a",
+                 5, MR_SENDER_WORKER);
+  check_refused ("\x04\x00\x00\x01"
+                 "a",
+                 5, MR_SENDER_WORKER);
+  check_refused ("\x00\x00\x00\x01"
+                 "a",
+                 5, MR_SENDER_WORKER);
+  check_refused ("\x02\x02\x00\x01"
+                 "a",
+                 5, MR_SENDER_WORKER); /* a flag that is not known */
+  check_refused ("\x02\x00\x00\x00"
+                 "a",
+                 5, MR_SENDER_WORKER); /* no id */
   g_string_append_c (long_id, 0);
   g_string_append_c (long_id, (MR_LIMIT_REQUEST_ID_BYTES + 1) >> 8);
   g_string_append_c (long_id, (char) (MR_LIMIT_REQUEST_ID_BYTES + 1));

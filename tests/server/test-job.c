@@ -5,6 +5,7 @@
 static void
 test_edges (void)
 {
+  /* clang-format off */
   static const char *const table[MR_JOB_N_STATES] = {
     /* from:               R Q D S D F C */
     [MR_JOB_RECEIVED]   = "-Q---FC",
@@ -15,6 +16,7 @@ test_edges (void)
     [MR_JOB_FAILED]     = "-------",
     [MR_JOB_CANCELLED]  = "-------",
   };
+  /* clang-format on */
 
   for (MrJobState from = 0; from < MR_JOB_N_STATES; from++)
     for (MrJobState to = 0; to < MR_JOB_N_STATES; to++)

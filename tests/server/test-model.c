@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queue, dispatch, job states and requeues together, driven by random events, against invariants that a person can read: no slot
- * is oversold, who came first is served first among those a worker could take, nobody goes round more than the cap allows,
- * and nobody is forgotten. The relay's own pump is a loop over the same calls.
+ * Queue, dispatch, job states and requeues together, driven by random events, against invariants that a person can
+ * read: no slot is oversold, who came first is served first among those a worker could take, nobody goes round more
+ * than the cap allows, and nobody is forgotten. The relay's own pump is a loop over the same calls.
  */
 #include "job-queue.h"
 
@@ -82,7 +82,8 @@ reference_first (World *world)
   for (guint i = 0; i < world->jobs->len; i++) {
     MrJob *job = g_ptr_array_index (world->jobs, i);
 
-    if (job->state == MR_JOB_QUEUED && (first == NULL || job->number < first->number) && reference_can_take (world, job))
+    if (job->state == MR_JOB_QUEUED && (first == NULL || job->number < first->number) &&
+        reference_can_take (world, job))
       first = job;
   }
   return first;
@@ -153,7 +154,8 @@ finish_one (World *world)
     world->workers[i].dispatch.in_flight = world->workers[i].jobs->len;
   if (job->state == MR_JOB_DISPATCHED && g_test_rand_int_range (0, 2) == 0)
     g_assert_true (mr_job_set_state (job, MR_JOB_STREAMING));
-  end_job (world, job, job->state == MR_JOB_QUEUED || g_test_rand_int_range (0, 3) == 0 ? MR_JOB_CANCELLED : MR_JOB_DONE);
+  end_job (world, job,
+           job->state == MR_JOB_QUEUED || g_test_rand_int_range (0, 3) == 0 ? MR_JOB_CANCELLED : MR_JOB_DONE);
 }
 
 static void
@@ -244,7 +246,8 @@ test_random_events (void)
     pump (&world);
     check_nobody_is_forgotten (&world);
   }
-  g_test_message ("%u arrived, %u ended, %u requeued", (guint) world.arrivals, (guint) world.ended, (guint) world.requeued);
+  g_test_message ("%u arrived, %u ended, %u requeued", (guint) world.arrivals, (guint) world.ended,
+                  (guint) world.requeued);
   g_assert_cmpuint (world.requeued, >, 100);
   g_ptr_array_set_size (world.jobs, 0);
   g_ptr_array_unref (world.jobs);

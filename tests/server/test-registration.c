@@ -16,10 +16,8 @@ check_warning (MrRegistration *registration, const char *part)
 static void
 register_as (MrRegistration *registration, const char *name, char **models, gint64 max_concurrent)
 {
-  mr_registration_init (registration, &(MrMessage){ MR_MESSAGE_INIT (REGISTER),
-                                                    .worker_name = (char *) name,
-                                                    .models = models,
-                                                    .max_concurrent = max_concurrent });
+  mr_registration_init (registration, &(MrMessage){ MR_MESSAGE_INIT (REGISTER), .worker_name = (char *) name,
+                                                    .models = models, .max_concurrent = max_concurrent });
 }
 
 static void

@@ -16,7 +16,8 @@ parse (MrServerConfig *config, GError **error, const char *const *arguments)
   for (; *arguments != NULL; arguments++)
     g_ptr_array_add (argv, (gpointer) *arguments);
   g_ptr_array_add (argv, NULL);
-  return mr_options_parse (mr_server_program (), (const char *const *) argv->pdata, environment, config, &action, error) &&
+  return mr_options_parse (mr_server_program (), (const char *const *) argv->pdata, environment, config, &action,
+                           error) &&
          mr_server_config_check (config, error);
 }
 

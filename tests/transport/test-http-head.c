@@ -20,7 +20,9 @@ test_good (void)
 {
   static const Good cases[] = {
     { "GET / HTTP/1.1\r\n" HOST "\r\n", -1, FALSE, FALSE, TRUE, "/" },
-    { "GET /a?b=c HTTP/1.1\n" "host:h\n\n", -1, FALSE, FALSE, TRUE, "/a?b=c" },
+    { "GET /a?b=c HTTP/1.1\n"
+      "host:h\n\n",
+      -1, FALSE, FALSE, TRUE, "/a?b=c" },
     { "POST /v1/x HTTP/1.1\r\n" HOST "Content-Length:  42  \r\n\r\n", 42, FALSE, FALSE, TRUE, "/v1/x" },
     { "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n\r\n", -1, TRUE, FALSE, FALSE, "/" },
     { "GET / HTTP/1.1\r\n" HOST "Connection: x, Close\r\n\r\n", -1, FALSE, FALSE, FALSE, "/" },

@@ -192,8 +192,8 @@ test_pipelining (void)
   host_start (&host);
   stream = mrt_stream_connect (host.port);
   for (int i = 0; i < 200; i++)
-    g_string_append_printf (requests, "POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%.*s", i, i % 10, i % 10,
-                            "GET / HTTP/1.1");
+    g_string_append_printf (requests, "POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%.*s", i, i % 10,
+                            i % 10, "GET / HTTP/1.1");
   g_assert_true (mrt_stream_write (stream, requests->str, requests->len));
   for (int i = 0; i < 200; i++) {
     g_autofree char *expected = g_strdup_printf ("POST /%d %d", i, i % 10);
@@ -367,8 +367,8 @@ test_refusals (void)
   g_autofree char *filler = g_strnfill (MR_LIMIT_HEAD_BYTES, 'x');
   g_autofree char *huge = g_strconcat ("GET / HTTP/1.1\r\nHost: h\r\nX: ", filler, NULL);
   g_autofree char *chunk = g_strnfill (MAX_BODY + 1, 'x');
-  g_autofree char *chunked = g_strdup_printf ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s",
-                                              MAX_BODY + 1, chunk);
+  g_autofree char *chunked =
+      g_strdup_printf ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", MAX_BODY + 1, chunk);
 
   host_start (&host);
   check_refused (&host, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400);
