@@ -128,11 +128,21 @@ host_start (Host *host)
   host->port = (guint16) atoi (port);
 }
 
+static gboolean
+on_quit (gpointer loop)
+{
+  g_main_loop_quit (loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* The loop ends itself: to quit one that the thread has not entered yet would be without effect. */
 static void
 host_stop (Host *host)
 {
-  g_main_loop_quit (host->loop);
-  g_main_context_wakeup (host->context);
+  g_autoptr (GSource) quit = g_idle_source_new ();
+
+  g_source_set_callback (quit, on_quit, host->loop, NULL);
+  g_source_attach (quit, host->context);
   g_thread_join (host->thread);
   g_main_loop_unref (host->loop);
   g_main_context_unref (host->context);
