@@ -14,6 +14,9 @@
 
 #include <string.h>
 
+/* Beyond its drain a relay that restarts is looked for often for so long. */
+#define RESTART_PATIENCE_USEC (10 * MR_USEC_PER_SEC)
+
 #define OUR_EXTENSIONS                                                                                                 \
   (MR_EXTENSION_REQUEST_ERRORS | MR_EXTENSION_RESPONSE_START | MR_EXTENSION_BINARY_FRAMES |                            \
    MR_EXTENSION_LOAD_UPDATES | MR_EXTENSION_FLOW_CONTROL)
@@ -28,7 +31,8 @@ struct _MrRelayLink {
   MrRelayState state;
   char *status; /* Owned */
   gboolean failed;
-  MrTimer timer; /* WAITING: the next attempt; REGISTERING: the deadline */
+  gint64 restart_until_us; /* it said that it shuts down: it is looked for often until then */
+  MrTimer timer;           /* WAITING: the next attempt; REGISTERING: the deadline */
   MrBackoff backoff;
   GCancellable *connecting; /* Owned: only while CONNECTING */
 
@@ -46,33 +50,17 @@ struct _MrRelayLink {
   guint told_concurrent;
 };
 
-static const char *const state_names[MR_RELAY_N_STATES] = {
-  [MR_RELAY_STOPPED] = "stopped", [MR_RELAY_CONNECTING] = "connecting", [MR_RELAY_REGISTERING] = "registering",
-  [MR_RELAY_READY] = "ready",     [MR_RELAY_CLOSING] = "closing",       [MR_RELAY_WAITING] = "waiting",
-};
-
-#define TO(state) (1u << MR_RELAY_##state)
-
-static const guint legal_edges[MR_RELAY_N_STATES] = {
-  [MR_RELAY_STOPPED] = TO (CONNECTING),
-  [MR_RELAY_CONNECTING] = TO (REGISTERING) | TO (WAITING) | TO (STOPPED),
-  [MR_RELAY_REGISTERING] = TO (READY) | TO (CLOSING) | TO (WAITING),
-  [MR_RELAY_READY] = TO (CLOSING) | TO (WAITING) | TO (STOPPED),
-  [MR_RELAY_CLOSING] = TO (CONNECTING) | TO (WAITING) | TO (STOPPED),
-  [MR_RELAY_WAITING] = TO (CONNECTING) | TO (STOPPED),
-};
-
 static void connect_to_relay (MrRelayLink *self);
 
 /* (transfer full status) */
 static void
 set_state (MrRelayLink *self, MrRelayState state, char *status)
 {
-  if ((legal_edges[self->state] & (1u << state)) == 0) {
-    g_critical ("relay link: %s does not lead to %s", state_names[self->state], state_names[state]);
+  if (!mr_relay_state_can_become (self->state, state)) {
+    g_critical ("relay link: %s does not lead to %s", mr_relay_state_name (self->state), mr_relay_state_name (state));
   }
-  mr_log (MR_LOG_DEBUG, "relay link", "url", self->url, "from", state_names[self->state], "to", state_names[state],
-          "status", status, NULL);
+  mr_log (MR_LOG_DEBUG, "relay link", "url", self->url, "from", mr_relay_state_name (self->state), "to",
+          mr_relay_state_name (state), "status", status, NULL);
   self->state = state;
   g_free (self->status);
   self->status = status;
@@ -314,6 +302,7 @@ on_register_ack (MrRelayLink *self, const MrMessage *ack)
   }
   self->window_bytes = ack->window_bytes > 0 ? (guint64) ack->window_bytes : MR_LIMIT_STREAM_WINDOW_BYTES;
   self->registered_us = mr_reactor_now (self->context->reactor);
+  self->restart_until_us = 0;
   self->failed = FALSE;
 
   g_autofree char *models = g_strjoinv (",", ack->models);
@@ -326,6 +315,8 @@ static void
 on_graceful_shutdown (MrRelayLink *self, const MrMessage *message)
 {
   self->relay_draining = TRUE;
+  self->restart_until_us = mr_reactor_now (self->context->reactor) + RESTART_PATIENCE_USEC +
+                           MAX (message->drain_timeout_secs, 0) * MR_USEC_PER_SEC;
   mr_log (MR_LOG_INFO, "graceful shutdown", "url", self->url, "by", "relay", "reason", message->reason, NULL);
 }
 
@@ -407,6 +398,16 @@ describe_close (MrRelayLink *self, guint16 code, const char *reason)
   return g_strdup_printf ("connection to %s closed: %u %s", self->url, code, reason != NULL ? reason : "");
 }
 
+/* A relay that restarts is coming back, though its drain may take a while. */
+static gint64
+next_wait_us (MrRelayLink *self)
+{
+  if (mr_reactor_now (self->context->reactor) < self->restart_until_us) {
+    return MR_BACKOFF_RESTART_USEC;
+  }
+  return mr_backoff_next_us (&self->backoff, g_random_int ());
+}
+
 /* The relay hears nothing of them any more; it serves them elsewhere. */
 static void
 drop_exchanges (MrRelayLink *self)
@@ -436,9 +437,7 @@ on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
     connect_to_relay (self);
   } else {
     self->failed = !self->relay_draining;
-    wait_for_next (
-        self, self->relay_draining ? MR_BACKOFF_RESTART_USEC : mr_backoff_next_us (&self->backoff, g_random_int ()),
-        status);
+    wait_for_next (self, next_wait_us (self), status);
   }
   if (had_exchanges) {
     self->events->load_changed (self, self->data);
@@ -467,8 +466,7 @@ on_connected (GObject *source, GAsyncResult *result, gpointer data)
   g_clear_object (&self->connecting);
   if (connection == NULL) {
     self->failed = TRUE;
-    wait_for_next (self, mr_backoff_next_us (&self->backoff, g_random_int ()),
-                   g_strdup_printf ("cannot reach %s: %s", self->url, error->message));
+    wait_for_next (self, next_wait_us (self), g_strdup_printf ("cannot reach %s: %s", self->url, error->message));
     return;
   }
   mr_log (MR_LOG_INFO, "connected to proxy", "url", self->url, NULL);

@@ -12,19 +12,10 @@
  */
 #pragma once
 
+#include "relay-state.h"
 #include "worker-context.h"
 
 typedef struct _MrRelayLink MrRelayLink;
-
-typedef enum {
-  MR_RELAY_STOPPED,
-  MR_RELAY_CONNECTING,
-  MR_RELAY_REGISTERING,
-  MR_RELAY_READY,
-  MR_RELAY_CLOSING, /* we said so; the relay has not answered yet */
-  MR_RELAY_WAITING, /* for the next attempt */
-  MR_RELAY_N_STATES
-} MrRelayState;
 
 /** MrRelayLinkEvents: may come from within a call of the owner's, who must not free the link in them. */
 typedef struct {

@@ -147,6 +147,16 @@ test_graceful_shutdown (void)
   gint64 since = mrt_now_ms ();
   mrt_websocket_close (link, 1000, "graceful shutdown complete");
   harness_wait_status (stage.harness, "restarting");
+
+  /* It may still be draining and refuse: the wait does not grow meanwhile. */
+  for (int i = 0; i < 3; i++) {
+    g_autoptr (MrtWebsocket) refused_link = mrt_relay_accept (stage.relay, MRT_WAIT_MS);
+
+    g_assert_cmpint (mrt_now_ms () - since, >=, 1900);
+    g_assert_cmpint (mrt_now_ms () - since, <, 3000);
+    since = mrt_now_ms ();
+    mrt_stream_reset (refused_link->stream);
+  }
   g_autoptr (MrtWebsocket) next = expect_return (&stage, since, 1900, 3000);
 }
 
