@@ -11,7 +11,6 @@
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #define MAX_BODY 100000
 
@@ -254,52 +253,6 @@ test_no_descriptor_leaks (void)
   host_stop (&host);
 }
 
-static gint64
-cpu_us (void)
-{
-  struct rusage usage;
-
-  getrusage (RUSAGE_SELF, &usage);
-  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * MR_USEC_PER_SEC + usage.ru_utime.tv_usec +
-         usage.ru_stime.tv_usec;
-}
-
-/* Out of descriptors the listener rests instead of spinning, and goes on afterwards. */
-static void
-test_emfile_is_survived (void)
-{
-  Host host = { 0 };
-  struct rlimit old;
-  struct rlimit tight;
-  g_autoptr (MrtStream) stream = NULL;
-  gint64 before;
-
-  host_start (&host);
-  stream = mrt_stream_connect (host.port);
-  mrt_client_send (stream, "GET", "/first", NULL, NULL);
-  expect_answer (stream, 200, "GET /first 0");
-  getrlimit (RLIMIT_NOFILE, &old);
-  tight = old;
-  mrt_stream_free (g_steal_pointer (&stream));
-  stream = mrt_stream_connect (host.port);
-  tight.rlim_cur = 3; /* nothing more may be opened; what is open stays */
-  setrlimit (RLIMIT_NOFILE, &tight);
-  {
-    g_autoptr (MrtStream) other = NULL;
-
-    setrlimit (RLIMIT_NOFILE, &old);
-    other = mrt_stream_connect (host.port);
-    setrlimit (RLIMIT_NOFILE, &tight);
-    mrt_client_send (other, "GET", "/second", NULL, NULL);
-    before = cpu_us ();
-    (void) mrt_stream_is_quiet (other, 500);
-    g_assert_cmpint (cpu_us () - before, <, 250 * MR_USEC_PER_MSEC);
-    setrlimit (RLIMIT_NOFILE, &old);
-    expect_answer (other, 200, "GET /second 0");
-  }
-  host_stop (&host);
-}
-
 typedef void (*GoAway) (MrtStream *stream);
 
 static void
@@ -485,7 +438,6 @@ main (int argc, char **argv)
   g_test_add_func ("/contract/A7/pipelining", test_pipelining);
   g_test_add_func ("/intake/any-fragments", test_any_fragments);
   g_test_add_func ("/intake/no-descriptor-leaks", test_no_descriptor_leaks);
-  g_test_add_func ("/intake/emfile-is-survived", test_emfile_is_survived);
   g_test_add_func ("/contract/E1/client-gone-while-waiting", test_client_gone_while_waiting);
   g_test_add_func ("/contract/E1/client-gone-in-body", test_client_gone_in_body);
   g_test_add_func ("/contract/A7/refusals", test_refusals);
