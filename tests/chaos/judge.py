@@ -34,6 +34,9 @@ REASONS = {
 }
 PLANNED = {"break": "backend_error", "reset": "backend_error", "silent": "backend_error", "hang": "request_timeout"}
 
+# So long after a disturbance a worker may still have to find its backend's models again.
+SETTLE_S = 3
+
 # A request is lost with its worker so often, and then given up.
 REQUEUES = 3
 
@@ -86,7 +89,7 @@ class Report:
         """Error codes that what happened meanwhile is reason enough for."""
         met = [item for item in self.disturbances if item.overlaps(began, ended)]
         codes = set().union(*(REASONS.get(item.kind, set()) for item in met))
-        if met and model not in self.served:
+        if model not in self.served and any(item.overlaps(began - SETTLE_S, ended) for item in self.disturbances):
             codes.add("model_not_found")
         if sum(item.kind == "worker" for item in met) <= REQUEUES:
             codes.discard("requeue_exhausted")
