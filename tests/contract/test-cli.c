@@ -462,6 +462,35 @@ test_hangup (void)
   stage_check_ok (response, "still here");
 }
 
+/* SIGHUP takes over what can change, says what cannot, and keeps the old configuration when the new one is bad. */
+static void
+test_reload (void)
+{
+  g_auto (TemporaryFile) path = write_file ("[server]\nunknown-models=queue\n");
+  g_autoptr (StageRelay) relay = NULL;
+  g_autoptr (MrtWebsocket) worker = NULL;
+  g_autoptr (MrtStream) waiting = NULL;
+  g_autoptr (MrtResponse) refused = NULL;
+
+  relay = stage_relay ("--config", path, NULL);
+  worker = stage_join (relay, "w", "[\"m\"]", 1);
+  waiting = stage_post (relay, "{\"model\":\"nobody-has-it\"}");
+  stage_wait_health (relay, "queue_depth", 1, MRT_WAIT_MS);
+
+  g_assert_true (g_file_set_contents (path, "[server]\nunknown-models=perhaps\n", -1, NULL));
+  mrt_process_signal (relay->process, SIGHUP);
+  g_free (mrt_process_wait_log (relay->process, "configuration not reloaded"));
+  g_assert_true (mrt_stream_is_quiet (waiting, MRT_QUIET_MS));
+
+  g_assert_true (g_file_set_contents (path, "[server]\nunknown-models=reject\nlisten=127.0.0.1:1\n", -1, NULL));
+  mrt_process_signal (relay->process, SIGHUP);
+  g_free (mrt_process_wait_log (relay->process, "needs a restart option=listen"));
+  g_free (mrt_process_wait_log (relay->process, "configuration reloaded"));
+  refused = mrt_client_ask (relay->port, "POST", STAGE_CHAT, NULL, "{\"model\":\"nobody-has-it\"}");
+  g_free (stage_check_error (refused, 404, "model_not_found"));
+  g_assert_true (mrt_stream_is_quiet (waiting, MRT_QUIET_MS)); /* who waits already goes on waiting */
+}
+
 int
 main (int argc, char **argv)
 {
@@ -478,6 +507,7 @@ main (int argc, char **argv)
   g_test_add_func ("/contract/J/several-listeners", test_several_listeners);
   g_test_add_func ("/contract/J/address-in-use", test_address_in_use);
   g_test_add_func ("/contract/J/hangup-drops-nothing", test_hangup);
+  g_test_add_func ("/contract/J/reload", test_reload);
   g_test_add_func ("/contract/K/bad-values", test_worker_bad_values);
   g_test_add_func ("/contract/K/precedence", test_worker_precedence);
   g_test_add_func ("/contract/B7/secret-sources", test_secret_sources);
