@@ -462,7 +462,7 @@ test_hangup (void)
   stage_check_ok (response, "still here");
 }
 
-/* SIGHUP takes over what can change, says what cannot, and keeps the old configuration when the new one is bad. */
+/* SIGHUP takes over what can change, and keeps the old configuration when the new one is bad. */
 static void
 test_reload (void)
 {
@@ -482,9 +482,8 @@ test_reload (void)
   g_free (mrt_process_wait_log (relay->process, "configuration not reloaded"));
   g_assert_true (mrt_stream_is_quiet (waiting, MRT_QUIET_MS));
 
-  g_assert_true (g_file_set_contents (path, "[server]\nunknown-models=reject\nlisten=127.0.0.1:1\n", -1, NULL));
+  g_assert_true (g_file_set_contents (path, "[server]\nunknown-models=reject\n", -1, NULL));
   mrt_process_signal (relay->process, SIGHUP);
-  g_free (mrt_process_wait_log (relay->process, "needs a restart option=listen"));
   g_free (mrt_process_wait_log (relay->process, "configuration reloaded"));
   refused = mrt_client_ask (relay->port, "POST", STAGE_CHAT, NULL, "{\"model\":\"nobody-has-it\"}");
   g_free (stage_check_error (refused, 404, "model_not_found"));
