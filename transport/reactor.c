@@ -19,6 +19,7 @@ struct _MrReactor {
   ReactorSource *source;
   int epoll_fd;
   gpointer fd_tag;
+  int wakeup_fd; /* Borrowed: the main context's own, in the epoll set without a watch; -1 until it is known */
   gint64 now_us; /* valid inside a turn */
   gboolean in_turn;
   gboolean in_timers;
@@ -27,7 +28,7 @@ struct _MrReactor {
   MrFlush *flush_last;
   GQueue lingering; /* of MrLinger, linked through MrLinger.link */
   guint n_unsent;
-  int n_events; /* of this turn; events[next_event..] are still to be dispatched */
+  int n_events; /* of the last wait; events[next_event..] are still to be dispatched */
   int next_event;
   struct epoll_event events[EVENTS_PER_TURN];
 };
@@ -203,13 +204,22 @@ mr_watch_remove (MrWatch *watch)
   watch->reactor = NULL;
 }
 
+static int
+wait_for_events (MrReactor *reactor, int timeout_ms)
+{
+  int n = epoll_wait (reactor->epoll_fd, reactor->events, EVENTS_PER_TURN, timeout_ms);
+
+  reactor->n_events = MAX (n, 0);
+  reactor->next_event = 0;
+  return n;
+}
+
 static void
 run_watches (MrReactor *reactor)
 {
-  int n = epoll_wait (reactor->epoll_fd, reactor->events, EVENTS_PER_TURN, 0);
-
-  reactor->n_events = MAX (n, 0);
-  for (reactor->next_event = 0; reactor->next_event < reactor->n_events;) {
+  if (reactor->n_events == 0)
+    (void) wait_for_events (reactor, 0);
+  while (reactor->next_event < reactor->n_events) {
     struct epoll_event *event = &reactor->events[reactor->next_event++];
     MrWatch *watch = event->data.ptr;
 
@@ -217,6 +227,48 @@ run_watches (MrReactor *reactor)
       watch->func (watch, event->events);
   }
   reactor->n_events = reactor->next_event = 0;
+}
+
+/* --- the wait --- */
+
+/* GLib gives its poll function no data: the reactor that this thread prepared last. */
+static _Thread_local MrReactor *prepared;
+
+static gboolean
+is_in_epoll (MrReactor *reactor, int fd)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+
+  if (reactor->wakeup_fd < 0 && epoll_ctl (reactor->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+    reactor->wakeup_fd = fd;
+  return reactor->wakeup_fd == fd;
+}
+
+/* The context's poll function. Polling the epoll descriptor and then asking it would be two waits for each turn: where
+ * only the context's own wake-up descriptor is polled beside it, that one joins the epoll set, and the answer of the
+ * one wait is kept for the dispatch. All else is left to poll. */
+static int
+poll_context (GPollFD *fds, guint n_fds, int timeout_ms)
+{
+  MrReactor *reactor = prepared;
+  gboolean woken = FALSE;
+  guint own;
+  int n;
+
+  if (reactor == NULL || reactor->in_turn)
+    return g_poll (fds, n_fds, timeout_ms);
+  reactor->n_events = 0; /* what was not dispatched the kernel says again */
+  if (n_fds != 2)
+    return g_poll (fds, n_fds, timeout_ms);
+  own = fds[0].fd == reactor->epoll_fd ? 0 : 1;
+  if (fds[own].fd != reactor->epoll_fd || !is_in_epoll (reactor, fds[1 - own].fd))
+    return g_poll (fds, n_fds, timeout_ms);
+  n = wait_for_events (reactor, timeout_ms);
+  for (int i = 0; i < n; i++)
+    woken = woken || reactor->events[i].data.ptr == NULL;
+  fds[own].revents = n > (int) woken ? G_IO_IN : 0;
+  fds[1 - own].revents = woken ? G_IO_IN : 0;
+  return n;
 }
 
 /* --- the GSource --- */
@@ -227,6 +279,7 @@ source_prepare (GSource *source, int *timeout_ms)
   MrReactor *reactor = ((ReactorSource *) source)->reactor;
   gint64 wait_us;
 
+  prepared = reactor;
   *timeout_ms = -1;
   if (reactor->flush_first != NULL)
     return TRUE;
@@ -277,6 +330,7 @@ mr_reactor_new (GMainContext *context)
   reactor->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   if (reactor->epoll_fd < 0)
     g_error ("epoll_create1: %s", g_strerror (errno));
+  reactor->wakeup_fd = -1;
   reactor->heap = g_ptr_array_new ();
   reactor->source = (ReactorSource *) g_source_new (&source_funcs, sizeof (ReactorSource));
   reactor->source->reactor = reactor;
@@ -286,6 +340,7 @@ mr_reactor_new (GMainContext *context)
    * main loop inside a callback of ours finds the turn taken. */
   g_source_set_can_recurse (&reactor->source->source, TRUE);
   g_source_attach (&reactor->source->source, context);
+  g_main_context_set_poll_func (context, poll_context);
   return reactor;
 }
 
@@ -294,6 +349,8 @@ mr_reactor_free (MrReactor *reactor)
 {
   if (reactor == NULL)
     return;
+  if (prepared == reactor)
+    prepared = NULL;
   while (reactor->lingering.head != NULL) {
     MrLinger *linger = reactor->lingering.head->data;
 

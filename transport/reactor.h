@@ -56,6 +56,8 @@ struct _MrFlush {
  * mr_reactor_new:
  * @context: (nullable): the main context to live in; %NULL for the thread's default
  *
+ * Becomes the poll function of @context; what else is in it is waited for as ever.
+ *
  * Returns: (transfer full): a reactor attached to @context; aborts when the kernel has no descriptor for it
  */
 MrReactor *mr_reactor_new (GMainContext *context);
