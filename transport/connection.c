@@ -138,14 +138,21 @@ mr_connection_is_open (MrConnection *connection)
 
 /* --- what the reactor waits for --- */
 
+static gboolean
+wants_input (MrConnection *connection)
+{
+  return connection->reading || connection->finishing;
+}
+
+/* Input stays armed when reading goes off, until it comes: mostly reading is on again before. */
 static void
 update_watch (MrConnection *connection)
 {
-  guint32 events = EPOLLRDHUP;
+  guint32 events = EPOLLRDHUP | (connection->watch.events & EPOLLIN);
 
   if (connection->watch.reactor == NULL)
     return;
-  if (connection->reading || connection->finishing)
+  if (wants_input (connection))
     events |= EPOLLIN;
   if (connection->output_end > connection->output_start && !connection->flush.queued)
     events |= EPOLLOUT;
@@ -557,6 +564,8 @@ on_events (MrWatch *watch, guint32 events)
     go_on_finishing (connection);
     return;
   }
+  if (!connection->reading)
+    mr_watch_modify (watch, watch->events & ~(guint32) EPOLLIN);
   if (!connection->reading && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     if (connection->patient) {
       /* The event would come again on every turn; reading on adds the watch again. */

@@ -331,6 +331,28 @@ test_flood_starves_no_timer (void)
   tear_down (&fixture);
 }
 
+/* What comes while nobody reads waits in the kernel and does not keep the loop awake. */
+static void
+test_reading_off_and_on (void)
+{
+  Fixture fixture;
+
+  set_up (&fixture, SOCK_STREAM);
+  mr_connection_set_reading (fixture.connection, TRUE);
+  for (guint i = 1; i <= 3; i++) {
+    mr_connection_set_reading (fixture.connection, FALSE);
+    g_assert_cmpint (send (fixture.peer, "more", 4, 0), ==, 4);
+    for (guint n = 0; g_main_context_iteration (NULL, FALSE); n++)
+      g_assert_cmpuint (n, <, 3);
+    g_assert_cmpuint (fixture.n_readable, ==, i - 1);
+    mr_connection_set_reading (fixture.connection, TRUE);
+    wait_for (fixture.n_readable == i);
+    g_assert_cmpuint (fixture.received->len, ==, 4 * i);
+  }
+  g_assert_cmpuint (fixture.n_gone, ==, 0);
+  tear_down (&fixture);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -338,6 +360,7 @@ main (int argc, char **argv)
   g_test_add_func ("/connection/writes-of-a-turn-leave-joined", test_writes_of_a_turn_leave_joined);
   g_test_add_func ("/connection/backpressure", test_backpressure);
   g_test_add_func ("/connection/reads-are-bounded", test_reads_are_bounded);
+  g_test_add_func ("/connection/reading-off-and-on", test_reading_off_and_on);
   g_test_add_func ("/connection/unread-comes-first", test_unread_comes_first);
   g_test_add_func ("/connection/end-after-data", test_end_after_data);
   g_test_add_func ("/contract/E1/gone-without-reading", test_gone_without_reading);
