@@ -20,6 +20,7 @@
 struct _MrHttpIntake {
   MrReactor *reactor;            /* Borrowed */
   SoupServer *server;            /* Owned */
+  GInetAddress *loopback;        /* Owned: of the addresses that libsoup is given */
   GSocketAddress *local_address; /* Owned: libsoup wants one for HTTP/1.0 without Host */
   GPtrArray *listeners;          /* Owned MrListener */
   GQueue guests;                 /* Owned Guest, linked through Guest.link */
@@ -192,7 +193,7 @@ enter_libsoup (MrHttpIntake *intake, MrConnection *connection, const MrHttpHead 
   guint64 body_bytes = head->content_length > 0 ? (guint64) head->content_length : 0;
   g_autoptr (GIOStream) stream =
       mr_connection_stream_new (connection, head->chunked ? G_MAXUINT64 : head_bytes + body_bytes);
-  g_autoptr (GSocketAddress) cookie = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  g_autoptr (GSocketAddress) cookie = g_inet_socket_address_new (intake->loopback, 0);
   Passage *passage = g_new0 (Passage, 1);
 
   passage->intake = intake;
@@ -448,7 +449,8 @@ mr_http_intake_new (MrReactor *reactor, MrHttpIntakeHandler handler, gpointer us
   intake->limit = mr_connection_limit_new ();
   intake->listeners = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_listener_free);
   g_queue_init (&intake->guests);
-  intake->local_address = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  intake->loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  intake->local_address = g_inet_socket_address_new (intake->loopback, 0);
   intake->server = g_object_new (SOUP_TYPE_SERVER, "raw-paths", TRUE, NULL);
   soup_server_add_early_handler (intake->server, NULL, on_got_head, intake, NULL);
   soup_server_add_handler (intake->server, NULL, on_got_request, intake, NULL);
@@ -479,6 +481,7 @@ mr_http_intake_free (MrHttpIntake *intake)
   soup_server_disconnect (intake->server);
   g_object_unref (intake->server);
   g_object_unref (intake->local_address);
+  g_object_unref (intake->loopback);
   mr_connection_limit_unref (intake->limit);
   g_free (intake);
 }
