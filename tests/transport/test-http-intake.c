@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_BODY 100000
 
@@ -169,6 +170,16 @@ expect_answer (MrtStream *stream, guint status, const char *body)
     g_assert_cmpstr (response->body.data->str, ==, body);
 }
 
+/* Of this process, so that the time which others take does not count. */
+static gint64
+cpu_us (void)
+{
+  struct timespec spent;
+
+  g_assert_cmpint (clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &spent), ==, 0);
+  return spent.tv_sec * MR_USEC_PER_SEC + spent.tv_nsec / 1000;
+}
+
 static void
 test_keep_alive_cost_is_constant (void)
 {
@@ -179,12 +190,12 @@ test_keep_alive_cost_is_constant (void)
   host_start (&host);
   stream = mrt_stream_connect (host.port);
   for (int i = 0; i < 3000; i++) {
-    gint64 start = g_get_monotonic_time ();
+    gint64 start = cpu_us ();
 
     mrt_client_send (stream, "POST", "/x", NULL, "12345");
     expect_answer (stream, 200, "POST /x 5");
     if (i < 1000 || i >= 2000)
-      spent[i >= 2000] += g_get_monotonic_time () - start;
+      spent[i >= 2000] += cpu_us () - start;
   }
   g_test_message ("us per request: first 1000 %d, last 1000 %d", (int) (spent[0] / 1000), (int) (spent[1] / 1000));
   g_assert_cmpint (spent[1], <, 3 * spent[0]);
