@@ -38,6 +38,7 @@ static const MrErrorInfo errors[MR_ERROR_N_CODES] = {
   [MR_ERROR_PROVIDER_DISABLED] = { 503, "provider_disabled", "server_error", "overloaded_error", 5 },
   [MR_ERROR_SHUTTING_DOWN] = { 503, "shutting_down", "server_error", "overloaded_error", 2 },
   [MR_ERROR_TOO_MANY_CONNECTIONS] = { 503, "too_many_connections", "server_error", "overloaded_error", 5 },
+  [MR_ERROR_STORE] = { 503, "store_unavailable", "server_error", "api_error", 5 },
   [MR_ERROR_QUEUE_TIMEOUT] = { 504, "queue_timeout", "timeout_error", "timeout_error", 0 },
   [MR_ERROR_REQUEST_TIMEOUT] = { 504, "request_timeout", "timeout_error", "timeout_error", 0 },
 

@@ -41,6 +41,7 @@ typedef enum {
   MR_ERROR_PROVIDER_DISABLED,    /* 503 */
   MR_ERROR_SHUTTING_DOWN,        /* 503 */
   MR_ERROR_TOO_MANY_CONNECTIONS, /* 503 */
+  MR_ERROR_STORE,                /* 503, the database of keys and usage cannot be read or written */
   MR_ERROR_QUEUE_TIMEOUT,        /* 504 */
   MR_ERROR_REQUEST_TIMEOUT,      /* 504 */
 

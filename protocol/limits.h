@@ -115,6 +115,30 @@
 /* Model names that were seen once and now wait in the queue (contract C6); the oldest is forgotten. */
 #define MR_LIMIT_SEEN_MODELS 4096
 
+/* Requests that wait rise by one priority band for every so long, so that none starves (contract C7). */
+#define MR_LIMIT_AGING_USEC (10 * MR_USEC_PER_SEC)
+
+/* Keys without a waiting request whose turn the queue remembers; the one served longest ago is forgotten, and comes first
+ * when it comes again. */
+#define MR_LIMIT_QUEUE_TURNS 4096
+
+/* Prefix windows and sessions that are remembered for affinity (contract C8); the one used longest ago is forgotten, and
+ * each after an hour without use: a model server has long given its cache to others by then. */
+#define MR_LIMIT_AFFINITY_ENTRIES 65536
+#define MR_LIMIT_AFFINITY_USEC (3600 * MR_USEC_PER_SEC)
+
+/* Models with figures of their own in /metrics; further ones are counted as "(other)". */
+#define MR_LIMIT_STAT_MODELS 512
+
+/* Keys in the key store, globs of a key, and bytes of a key's name and of a glob. */
+#define MR_LIMIT_KEYS 100000
+#define MR_LIMIT_KEY_MODELS 64
+#define MR_LIMIT_KEY_NAME_BYTES 128
+
+/* Rows of usage (key, model and day) that wait in memory while the database cannot be written; further ones are added up
+ * without their model. */
+#define MR_LIMIT_USAGE_ROWS 65536
+
 /* Addresses whose failed authentications are remembered; the oldest is forgotten. */
 #define MR_LIMIT_AUTH_PEERS 10000
 
@@ -126,6 +150,32 @@
 
 /* A body leaves in binary frames of this size, so that others on the link come between. */
 #define MR_LIMIT_BODY_FRAME_BYTES (64 * 1024)
+
+/* --- Admin API --- */
+
+/* The body of a request to the admin API; the largest key is a few KiB. Above the cap 413. */
+#define MR_LIMIT_ADMIN_BODY_BYTES (64 * 1024)
+
+/* Entries of one page of a list; a `limit` above it is refused with 400. */
+#define MR_LIMIT_ADMIN_PAGE 1000
+
+/* Days that one question for usage may span; above the cap 400. */
+#define MR_LIMIT_ADMIN_USAGE_DAYS 366
+
+/* Streams of events that are open at once; beyond the cap 429. */
+#define MR_LIMIT_EVENT_STREAMS 64
+
+/* What a reader of events may leave unread in the relay; beyond it its stream is cut. Room for a large fleet's
+ * snapshot. */
+#define MR_LIMIT_EVENT_UNSENT_BYTES (4 * 1024 * 1024)
+
+/* Events that are kept for readers who come back; who missed more than these gets a snapshot. */
+#define MR_LIMIT_EVENT_RING 1000
+#define MR_LIMIT_EVENT_RING_BYTES (1024 * 1024)
+
+/* Requests in a snapshot, and requests that may come and end between two flushes and still have an event of their own;
+ * further ones show in the figures only. */
+#define MR_LIMIT_EVENT_REQUESTS 500
 
 /* --- Backend --- */
 

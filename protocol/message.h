@@ -52,6 +52,7 @@ typedef struct {
   char *model;
   char *endpoint_path;
   char *protocol_version; /* optional */
+  char *version;          /* register: of the worker's program; optional, ours */
   char *reason; /* cancel: the word, or the text of {"other": text}; graceful_shutdown, models_refresh: optional */
   gboolean reason_is_other; /* cancel: it came, or is to be sent, as {"other": text}; implied by a text of one's own */
   char *code;

@@ -37,7 +37,11 @@ read_json (GBytes *body, MrAdmission *admission, GError **error)
     g_set_error (error, MR_ERROR, MR_ERROR_INVALID_JSON, "The request body is not a JSON object: %s.", local->message);
     return FALSE;
   }
-  admission->model = values[MODEL].type == MR_JSON_STRING ? mr_json_dup_string (&values[MODEL], NULL) : NULL;
+  if (values[MODEL].type == MR_JSON_STRING) {
+    admission->model = mr_json_dup_string (&values[MODEL], NULL);
+    admission->model_offset = (gsize) (values[MODEL].text.data - text);
+    admission->model_length = values[MODEL].text.length;
+  }
   admission->is_streaming = values[STREAM].type == MR_JSON_TRUE;
   return TRUE;
 }
@@ -64,6 +68,18 @@ part_text (GBytes *part)
   return length > 0 && g_utf8_validate_len (data, length, NULL) ? g_strndup (data, length) : NULL;
 }
 
+/* The parts that libsoup hands out are slices of the body. */
+static void
+take_model (GBytes *body, GBytes *part, MrAdmission *admission)
+{
+  const char *text = g_bytes_get_data (body, NULL);
+  const char *value = g_bytes_get_data (part, &admission->model_length);
+
+  g_free (admission->model);
+  admission->model = part_text (part);
+  admission->model_offset = value != NULL ? (gsize) (value - text) : 0;
+}
+
 static gboolean
 read_form (const char *content_type, GBytes *body, MrAdmission *admission, GError **error)
 {
@@ -85,8 +101,7 @@ read_form (const char *content_type, GBytes *body, MrAdmission *admission, GErro
     soup_multipart_get_part (form, i, &part_headers, &part);
     name = part_name (part_headers);
     if (g_strcmp0 (name, "model") == 0) {
-      g_free (admission->model);
-      admission->model = part_text (part);
+      take_model (body, part, admission);
     } else if (g_strcmp0 (name, "stream") == 0) {
       g_autofree char *text = part_text (part);
 

@@ -12,6 +12,8 @@
 typedef struct {
   MrApi api;
   char *model;
+  gsize model_offset; /* where its value is in the body, with the quotes of a JSON string */
+  gsize model_length;
   gboolean is_streaming;
   gboolean binary; /* the body is no text: only a worker with binary_frames can take it */
 } MrAdmission;

@@ -74,18 +74,24 @@ forget (MrAuthFailures *failures, Record *record)
   g_hash_table_remove (failures->records, record->address);
 }
 
-gboolean
-mr_auth_failures_is_refused (MrAuthFailures *failures, const char *address, gint64 now_us)
+gint64
+mr_auth_failures_get_wait (MrAuthFailures *failures, const char *address, gint64 now_us)
 {
   Record *record = g_hash_table_lookup (failures->records, address);
 
   if (record == NULL)
-    return FALSE;
+    return 0;
   if (now_us - record->last_us >= FORGET_USEC) {
     forget (failures, record);
-    return FALSE;
+    return 0;
   }
-  return now_us < record->last_us + record->cooldown_us;
+  return MAX (0, record->last_us + record->cooldown_us - now_us);
+}
+
+gboolean
+mr_auth_failures_is_refused (MrAuthFailures *failures, const char *address, gint64 now_us)
+{
+  return mr_auth_failures_get_wait (failures, address, now_us) > 0;
 }
 
 void

@@ -18,6 +18,9 @@ MrAuthFailures *mr_auth_failures_new (void);
 void mr_auth_failures_free (MrAuthFailures *failures);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrAuthFailures, mr_auth_failures_free)
 
+/** mr_auth_failures_get_wait: microseconds until @address is heard again; 0 when it is now. @now_us: monotonic. */
+gint64 mr_auth_failures_get_wait (MrAuthFailures *failures, const char *address, gint64 now_us);
+
 /** mr_auth_failures_is_refused: @now_us: monotonic microseconds. */
 gboolean mr_auth_failures_is_refused (MrAuthFailures *failures, const char *address, gint64 now_us);
 void mr_auth_failures_note_failure (MrAuthFailures *failures, const char *address, gint64 now_us);

@@ -5,7 +5,10 @@
 #include "job.h"
 
 #include "headers.h"
+#include "json.h"
 #include "response.h"
+
+#include <string.h>
 
 #define BIT(state) (1u << MR_JOB_##state)
 
@@ -31,6 +34,7 @@ mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission)
   job->id = id != NULL ? g_strdup (id) : g_uuid_string_random ();
   job->admission = *admission;
   *admission = (MrAdmission){ 0 };
+  job->usage = MR_USAGE_UNKNOWN;
   job->queue_link.data = job;
   return job;
 }
@@ -38,7 +42,37 @@ mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission)
 MrDispatchNeed
 mr_job_need (const MrJob *job)
 {
-  return (MrDispatchNeed){ .model = job->admission.model, .binary = job->admission.binary };
+  return (MrDispatchNeed){ .name = job->admission.model,
+                           .models = (const char *const *) job->models,
+                           .binary = job->admission.binary };
+}
+
+void
+mr_job_set_model (MrJob *job, const char *model)
+{
+  const MrAdmission *admission = &job->admission;
+  gsize length;
+  const char *body = g_bytes_get_data (job->client_body, &length);
+  gsize end = admission->model_offset + admission->model_length;
+  GString *rewritten;
+
+  if (job->model != model) {
+    g_free (job->model);
+    job->model = g_strdup (model);
+  }
+  g_bytes_unref (job->body);
+  if (g_str_equal (job->model, admission->model)) {
+    job->body = g_bytes_ref (job->client_body);
+    return;
+  }
+  rewritten = g_string_sized_new (length + strlen (job->model) + 2);
+  g_string_append_len (rewritten, body, (gssize) admission->model_offset);
+  if (admission->binary)
+    g_string_append (rewritten, job->model);
+  else
+    mr_json_append_cstring (rewritten, job->model);
+  g_string_append_len (rewritten, body + end, (gssize) (length - end));
+  job->body = g_string_free_to_bytes (rewritten);
 }
 
 void
@@ -51,7 +85,12 @@ mr_job_free (MrJob *job)
     mr_flush_unqueue (job->timer.reactor, &job->flush);
   mr_response_free (job->response);
   mr_admission_clear (&job->admission);
+  mr_affinity_key_clear (&job->affinity);
+  g_clear_pointer (&job->key, mr_key_unref);
+  g_strfreev (job->models);
+  g_free (job->model);
   mr_headers_free (job->headers);
+  g_clear_pointer (&job->client_body, g_bytes_unref);
   g_clear_pointer (&job->body, g_bytes_unref);
   g_free (job->endpoint_path);
   g_free (job->id);
@@ -64,6 +103,12 @@ mr_job_state_can_become (MrJobState from, MrJobState to)
   return (states[from].next & (1u << to)) != 0;
 }
 
+static gboolean
+is_running (MrJobState state)
+{
+  return state == MR_JOB_DISPATCHED || state == MR_JOB_STREAMING;
+}
+
 gboolean
 mr_job_set_state (MrJob *job, MrJobState state)
 {
@@ -71,6 +116,10 @@ mr_job_set_state (MrJob *job, MrJobState state)
     g_critical ("request %s: no way from %s to %s", job->id, states[job->state].name, states[state].name);
     return FALSE;
   }
+  if (job->key != NULL && is_running (state) && !is_running (job->state))
+    job->key->limit.running++;
+  else if (job->key != NULL && !is_running (state) && is_running (job->state))
+    job->key->limit.running--;
   job->state = state;
   return TRUE;
 }

@@ -10,7 +10,9 @@
 #pragma once
 
 #include "admission.h"
+#include "affinity.h"
 #include "dispatch.h"
+#include "key.h"
 #include "reactor.h"
 #include "sse.h"
 
@@ -33,9 +35,14 @@ typedef struct {
   MrRelay *relay; /* Borrowed: owns the job */
   char *id;       /* ours, unique: names the request on the worker's link */
   MrAdmission admission;
+  MrKey *key;    /* Owned, nullable: whose request it is */
+  char **models; /* Owned, nullable: real names behind an alias, in order */
+  char *model;   /* Owned: the real name that the last dispatch chose */
+  MrAffinityKey affinity;
   char *endpoint_path;        /* path and query as the client sent them */
   struct _MrHeaders *headers; /* what travels to the backend */
-  GBytes *body;
+  GBytes *client_body;        /* as it came */
+  GBytes *body;               /* as it goes to the worker: behind an alias with another model's name in it */
   MrJobState state;
   guint64 number; /* order of arrival; a requeue keeps it */
   gint64 arrived_us;
@@ -44,12 +51,14 @@ typedef struct {
   gint64 progress_us;       /* last byte of the answer */
   guint64 answer_bytes;     /* of a stream so far */
   guint answer_status;      /* of a stream's head */
+  MrUsage usage;            /* what the backend stated at the end */
   guint requeues;           /* those that count */
   MrTimer timer;            /* queue timeout, then request timeout */
   MrFlush flush;            /* after the client's connection: what it has taken is given back as credit */
   MrResponse *response;     /* Owned */
   MrWorkerSession *session; /* Borrowed: set while a slot is held for it */
-  GList queue_link;         /* in its model's queue */
+  GList queue_link;         /* in its key's queue */
+  gint64 started_at;        /* seconds since 1970: for display */
 } MrJob;
 
 /**
@@ -64,11 +73,21 @@ MrJob *mr_job_new (MrRelay *relay, const char *id, MrAdmission *admission);
 /** mr_job_need: what it asks of its worker; borrows from the job. */
 MrDispatchNeed mr_job_need (const MrJob *job);
 
+/**
+ * mr_job_set_model:
+ * @model: the real name that the dispatch chose
+ *
+ * Behind an alias the bytes of the model's name in the body are replaced, and no others.
+ */
+void mr_job_set_model (MrJob *job, const char *model);
+
 /** mr_job_free: a living job may be freed only when the relay goes. */
 void mr_job_free (MrJob *job);
 
 /**
  * mr_job_set_state:
+ *
+ * Also counts the requests that run for the job's key.
  *
  * An edge that the table does not have is a bug: it aborts where G_DEBUG has fatal-criticals, and is a logged critical
  * otherwise, after which the state stays.

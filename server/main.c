@@ -2,6 +2,7 @@
 /*
  * modelrelay-server: options, log and signals around libmodelrelay-server.
  */
+#include "error.h"
 #include "log.h"
 #include "program.h"
 #include "server.h"
@@ -74,6 +75,10 @@ run (Program *program)
   g_autoptr (GError) error = NULL;
 
   if (!mr_server_start (server, &error)) {
+    if (g_error_matches (error, MR_ERROR, MR_ERROR_CONFIG)) {
+      (void) fprintf (stderr, "%s: %s\n", mr_server_program ()->name, error->message);
+      return 2;
+    }
     mr_log (MR_LOG_ERROR, "cannot start", "error", error->message, NULL);
     return EXIT_FAILURE;
   }
@@ -105,6 +110,7 @@ main (int argc, char **argv)
     return 2;
   }
   mr_log_set_level ((MrLogLevel) program.config.log_level);
+  mr_log_set_format ((MrLogFormat) program.config.log_format);
   if (action == MR_OPTIONS_RUN) {
     status = run (&program);
   } else if (action == MR_OPTIONS_CHECK_CONFIG) {

@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hot path (a). See relay.h. Read from top to bottom:
+ * Hot path (a), the way to a worker. See relay.h. Read from top to bottom:
  *
- *   mr_relay_take_request -> admit -> job -> queue -> pump -> worker
- *   worker -> on_started | on_chunk | on_completed | on_failed | on_job_lost -> response
- *   on_client_gone, on_job_timer: the other ways out
+ *   mr_relay_take_request -> admission -> the caller's limits -> job -> queue -> pump -> worker
+ *   on_client_gone, on_job_timer, mr_relay_end_key: the other ways out; the answer's way back is in relay-answer.c
  */
-#include "relay.h"
+#include "relay-private.h"
 
-#include "job-log.h"
-#include "job-queue.h"
 #include "limits.h"
 #include "log.h"
 #include "response.h"
 
-struct _MrRelay {
-  MrReactor *reactor;           /* Borrowed */
-  const MrServerConfig *config; /* Borrowed */
-  MrWorkerRegistry *registry;   /* Owned */
-  GPtrArray *sessions;          /* Owned MrWorkerSession, registered or not */
-  MrJobQueue *queue;            /* Owned; its jobs are in @jobs */
-  GHashTable *jobs;             /* Owned MrJob, a set: every one that is not over */
-  guint64 arrivals;
-  gboolean draining;
-  MrRelayIdle idle;
-  gpointer idle_data;
-  MrTimer idle_timer; /* calls @idle from the reactor, not from within a callback of ours */
-};
+#include <string.h>
 
-/* What the client knows the request by. It may be the client's own, and then need not be unique. */
-static const char *
-public_id (const MrJob *job)
+const char *
+mr_relay_request_id (const MrJob *job)
 {
   return mr_response_get_request_id (job->response);
 }
@@ -41,34 +25,68 @@ worker_name (const MrJob *job)
   return job->session != NULL ? job->session->name : NULL;
 }
 
-/* --- the end of a job --- */
+/* --- states, and the end of a job --- */
 
-static void
-check_idle (MrRelay *relay)
+void
+mr_relay_check_idle (MrRelay *relay)
 {
   if (relay->draining && g_hash_table_size (relay->jobs) == 0 && relay->sessions->len == 0)
     mr_timer_set (&relay->idle_timer, mr_reactor_now (relay->reactor));
 }
 
+MrRequestEnd
+mr_relay_describe_end (const MrJob *job, MrJobState state)
+{
+  static const MrOutcome outcomes[MR_JOB_N_STATES] = {
+    [MR_JOB_DONE] = MR_OUTCOME_COMPLETED, [MR_JOB_FAILED] = MR_OUTCOME_FAILED, [MR_JOB_CANCELLED] = MR_OUTCOME_CANCELLED
+  };
+
+  return (MrRequestEnd){ .model = job->model != NULL ? job->model : job->admission.model,
+                         .outcome = outcomes[state],
+                         .arrived_us = job->arrived_us,
+                         .first_byte_us = job->first_byte_us,
+                         .ended_us = mr_reactor_now (job->relay->reactor),
+                         .request_bytes = g_bytes_get_size (job->body),
+                         .answer_bytes = job->answer_bytes,
+                         .usage = &job->usage };
+}
+
+/* Only what got as far as the queue has figures of its own; a refusal is counted where it happens. */
 static void
-end_job (MrJob *job, MrJobState state)
+note_end (MrJob *job)
+{
+  const MrRequestEnd end = mr_relay_describe_end (job, job->state);
+
+  mr_stats_note_end (job->relay->stats, &end);
+  if (job->first_byte_us != 0)
+    mr_key_store_note_usage (job->relay->store, job->key, end.model, &job->usage);
+}
+
+void
+mr_relay_end_job (MrJob *job, MrJobState state)
 {
   MrRelay *relay = job->relay;
+  gboolean was_in = job->state != MR_JOB_RECEIVED;
+  gboolean frees_place = job->key != NULL && job->key->spec.max_concurrent > 0;
 
   if (job->state == MR_JOB_QUEUED)
     mr_job_queue_remove (relay->queue, job);
-  mr_job_set_state (job, state);
-  g_hash_table_remove (relay->jobs, job);
-  check_idle (relay);
+  mr_relay_set_job_state (job, state);
+  if (was_in)
+    note_end (job);
+  g_hash_table_remove (relay->jobs, job->id);
+  mr_relay_check_idle (relay);
+  if (frees_place)
+    mr_relay_pump (relay);
 }
 
-static void
-fail_job (MrJob *job, MrErrorCode code, const char *message)
+void
+mr_relay_fail_job (MrJob *job, MrErrorCode code, const char *message)
 {
-  mr_log (MR_LOG_INFO, "request failed", "request_id", public_id (job), "model", job->admission.model, "error",
-          mr_error_info ((int) code)->openai_code, NULL);
+  mr_log (MR_LOG_INFO, "request failed", "request_id", mr_relay_request_id (job), "model", job->admission.model,
+          "error", mr_error_info ((int) code)->openai_code, NULL);
   mr_response_fail (job->response, code, message);
-  end_job (job, MR_JOB_FAILED);
+  mr_relay_end_job (job, MR_JOB_FAILED);
 }
 
 /* The worker is told to stop; its slot is free when it has confirmed that. */
@@ -79,15 +97,22 @@ cancel_on_worker (MrJob *job, const char *reason)
     mr_worker_session_cancel (job->session, job, reason);
 }
 
+void
+mr_relay_give_up_job (MrJob *job, MrErrorCode code, const char *message)
+{
+  cancel_on_worker (job, mr_error_info ((int) code)->openai_code);
+  mr_relay_fail_job (job, code, message);
+}
+
 static void
 on_client_gone (MrResponse *response, gpointer user_data)
 {
   MrJob *job = user_data;
 
-  mr_log (MR_LOG_INFO, "client disconnected", "request_id", public_id (job), "state", mr_job_state_name (job->state),
-          NULL);
+  mr_log (MR_LOG_INFO, "client disconnected", "request_id", mr_relay_request_id (job), "state",
+          mr_job_state_name (job->state), NULL);
   cancel_on_worker (job, "client_disconnect");
-  end_job (job, MR_JOB_CANCELLED);
+  mr_relay_end_job (job, MR_JOB_CANCELLED);
 }
 
 /* What the client has taken lets the worker send more. */
@@ -126,15 +151,23 @@ start_request_timer (MrJob *job)
 }
 
 static void
-assign (MrRelay *relay, MrJob *job, MrWorkerSession *session)
+assign (MrRelay *relay, MrJob *job)
 {
-  mr_job_queue_remove (relay->queue, job);
-  mr_job_set_state (job, MR_JOB_DISPATCHED);
-  job->dispatched_us = mr_reactor_now (relay->reactor);
+  const MrDispatchNeed need = mr_job_need (job);
+  gint64 now = mr_reactor_now (relay->reactor);
+  const char *model = NULL;
+  MrWorkerSession *session =
+      mr_worker_registry_choose (relay->registry, &need, relay->config->affinity ? &job->affinity : NULL, now, &model);
+
+  mr_job_queue_remove_served (relay->queue, job);
+  mr_job_set_model (job, model);
+  job->dispatched_us = now;
   start_request_timer (job);
   mr_worker_session_send (session, job);
-  mr_log (MR_LOG_INFO, "request dispatched", "request_id", public_id (job), "id", job->id, "model",
-          job->admission.model, "worker", session->name, NULL);
+  mr_relay_set_job_state (job, MR_JOB_DISPATCHED);
+  mr_stats_note_dispatch (relay->stats, now - job->arrived_us);
+  mr_log (MR_LOG_INFO, "request dispatched", "request_id", mr_relay_request_id (job), "id", job->id, "model",
+          job->model, "worker", session->name, NULL);
 }
 
 static gboolean
@@ -143,17 +176,28 @@ can_take (const MrDispatchNeed *need, gpointer user_data)
   return mr_worker_registry_can_take (user_data, need);
 }
 
-/* Called whenever a request or a place for one came up: nobody waits for a tick (contract C4). */
-static void
-pump (MrRelay *relay)
+void
+mr_relay_pump (MrRelay *relay)
 {
+  gint64 now = mr_reactor_now (relay->reactor);
   MrJob *job;
 
-  while ((job = mr_job_queue_find (relay->queue, can_take, relay->registry)) != NULL) {
-    const MrDispatchNeed need = mr_job_need (job);
+  while ((job = mr_job_queue_find (relay->queue, can_take, relay->registry, now)) != NULL)
+    assign (relay, job);
+}
 
-    assign (relay, job, mr_worker_registry_choose (relay->registry, &need));
-  }
+void
+mr_relay_requeue_job (MrJob *job, const char *reason)
+{
+  MrRelay *relay = job->relay;
+
+  mr_log (MR_LOG_WARN, "request requeued", "request_id", mr_relay_request_id (job), "model", job->admission.model,
+          "reason", reason, NULL);
+  mr_stats_count (relay->stats, MR_COUNT_REQUEUED);
+  mr_relay_set_job_state (job, MR_JOB_QUEUED);
+  mr_job_queue_push (relay->queue, job, TRUE);
+  mr_timer_set (&job->timer, job->arrived_us + relay->config->queue_timeout_us);
+  mr_relay_pump (relay);
 }
 
 /* --- time --- */
@@ -169,9 +213,10 @@ on_queue_timeout (MrJob *job)
     message = g_strdup_printf ("All workers that serve the model \"%s\" were busy for too long.", job->admission.model);
   else
     message = g_strdup_printf ("No worker serves the model \"%s\" at the moment.", job->admission.model);
-  mr_log (MR_LOG_WARN, "queue timeout", "request_id", public_id (job), "model", job->admission.model, "served",
-          served ? "true" : "false", NULL);
-  fail_job (job, MR_ERROR_QUEUE_TIMEOUT, message);
+  mr_log (MR_LOG_WARN, "queue timeout", "request_id", mr_relay_request_id (job), "model", job->admission.model,
+          "served", served ? "true" : "false", NULL);
+  mr_stats_count (job->relay->stats, MR_COUNT_QUEUE_TIMEOUT);
+  mr_relay_fail_job (job, MR_ERROR_QUEUE_TIMEOUT, message);
 }
 
 static void
@@ -179,12 +224,13 @@ on_request_timeout (MrJob *job)
 {
   gboolean begun = mr_response_has_begun (job->response);
 
-  mr_log (MR_LOG_WARN, "request timeout", "request_id", public_id (job), "model", job->admission.model, "worker",
-          worker_name (job), NULL);
+  mr_log (MR_LOG_WARN, "request timeout", "request_id", mr_relay_request_id (job), "model", job->admission.model,
+          "worker", worker_name (job), NULL);
+  mr_stats_count (job->relay->stats, MR_COUNT_REQUEST_TIMEOUT);
   cancel_on_worker (job, "timeout");
-  fail_job (job, MR_ERROR_REQUEST_TIMEOUT,
-            begun ? "The model server was silent for too long in the middle of its answer."
-                  : "The model server did not answer in time.");
+  mr_relay_fail_job (job, MR_ERROR_REQUEST_TIMEOUT,
+                     begun ? "The model server was silent for too long in the middle of its answer."
+                           : "The model server did not answer in time.");
 }
 
 static void
@@ -206,9 +252,19 @@ on_job_timer (MrTimer *timer)
 /* --- a request comes --- */
 
 static gboolean
-is_refused_as_unknown (MrRelay *relay, const char *model)
+was_seen (MrRelay *relay, const MrDispatchNeed *need)
 {
-  const MrDispatchNeed need = { .model = model };
+  gboolean seen = need->models == NULL && mr_worker_registry_has_seen (relay->registry, need->name);
+
+  for (gsize i = 0; need->models != NULL && need->models[i] != NULL && !seen; i++)
+    seen = mr_worker_registry_has_seen (relay->registry, need->models[i]);
+  return seen;
+}
+
+static gboolean
+is_refused_as_unknown (MrRelay *relay, const MrJob *job)
+{
+  const MrDispatchNeed need = mr_job_need (job);
 
   if (mr_worker_registry_serves (relay->registry, &need))
     return FALSE;
@@ -218,23 +274,34 @@ is_refused_as_unknown (MrRelay *relay, const char *model)
   case MR_UNKNOWN_REJECT:
     return TRUE;
   default:
-    return mr_worker_registry_get_length (relay->registry) > 0 && !mr_worker_registry_has_seen (relay->registry, model);
+    return mr_worker_registry_get_length (relay->registry) > 0 && !was_seen (relay, &need);
   }
 }
 
 static char *
-unknown_model_message (MrRelay *relay, const char *model)
+unknown_model_message (MrRelay *relay, const MrJob *job)
 {
-  g_auto (GStrv) names = mr_worker_registry_dup_models (relay->registry);
+  g_auto (GStrv) names = mr_relay_dup_models (relay, job->key);
   g_autofree char *list = g_strjoinv (", ", names);
 
   if (names[0] == NULL)
-    return g_strdup_printf ("The model \"%s\" does not exist here; no model is available at the moment.", model);
-  return g_strdup_printf ("The model \"%s\" does not exist here. Available: %s.", model, list);
+    return g_strdup_printf ("The model \"%s\" does not exist here; no model is available at the moment.",
+                            job->admission.model);
+  return g_strdup_printf ("The model \"%s\" does not exist here. Available: %s.", job->admission.model, list);
+}
+
+static const char *
+session_header (const MrHttpRequest *request)
+{
+  const char *value = NULL;
+
+  for (gsize i = 0; mr_affinity_session_headers[i] != NULL && value == NULL; i++)
+    value = mr_http_request_header (request, mr_affinity_session_headers[i]);
+  return value;
 }
 
 static MrJob *
-job_for_request (MrRelay *relay, MrResponse *response, MrAdmission *admission)
+job_for_request (MrRelay *relay, MrResponse *response, MrAdmission *admission, const MrCaller *caller)
 {
   const MrHttpRequest *request = mr_response_get_request (response);
   const char *unique_id = mr_response_is_request_id_ours (response) ? mr_response_get_request_id (response) : NULL;
@@ -242,15 +309,58 @@ job_for_request (MrRelay *relay, MrResponse *response, MrAdmission *admission)
 
   job->number = ++relay->arrivals;
   job->arrived_us = mr_reactor_now (relay->reactor);
+  job->started_at = g_get_real_time () / MR_USEC_PER_SEC;
   job->endpoint_path = g_strdup (request->target);
   job->response = response;
   job->headers = mr_http_request_dup_travelling_headers (request);
-  mr_headers_set (job->headers, "x-request-id", public_id (job));
+  if (caller->key != NULL) {
+    job->key = mr_key_ref (caller->key);
+    mr_headers_remove (job->headers, caller->key_header);
+  }
+  mr_headers_set (job->headers, "x-request-id", mr_relay_request_id (job));
+  job->client_body = g_bytes_ref (request->body);
   job->body = g_bytes_ref (request->body);
+  job->models = g_strdupv (mr_server_config_find_models (relay->config, job->admission.model));
   job->flush.func = on_job_flush;
   mr_timer_init (&job->timer, relay->reactor, on_job_timer);
-  g_hash_table_add (relay->jobs, job);
+  g_hash_table_insert (relay->jobs, job->id, job);
   return job;
+}
+
+/* Counted, and answered before it gets as far as the queue. */
+static void
+refuse (MrJob *job, MrErrorCode code, const char *message)
+{
+  mr_stats_count (job->relay->stats, MR_COUNT_REFUSED);
+  mr_relay_fail_job (job, code, message);
+}
+
+static gboolean
+is_within_limits (MrJob *job)
+{
+  g_auto (MrRefusal) refusal = { 0 };
+
+  if (job->key == NULL ||
+      mr_client_gate_check (job->key, job->admission.model, job->arrived_us, job->started_at, &refusal))
+    return TRUE;
+  if (refusal.retry_after_us > 0) {
+    g_autofree char *seconds =
+        g_strdup_printf ("%" G_GINT64_FORMAT, (refusal.retry_after_us + MR_USEC_PER_SEC - 1) / MR_USEC_PER_SEC);
+
+    mr_headers_set (mr_response_get_fields (job->response), "retry-after", seconds);
+  }
+  refuse (job, refusal.code, refusal.message);
+  return FALSE;
+}
+
+/* Only what goes on with a conversation has a prefix to come back to; embeddings would push out those that do. */
+static gboolean
+is_conversation (const MrHttpRequest *request)
+{
+  static const char *const paths[] = { "/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/completions",
+                                       NULL };
+
+  return g_strv_contains (paths, request->path);
 }
 
 static void
@@ -261,19 +371,27 @@ enqueue (MrJob *job)
 
   /* A full queue for one model does not keep a request from a free worker for another. */
   if (!mr_job_queue_push (relay->queue, job, can_take (&need, relay->registry))) {
-    mr_log (MR_LOG_WARN, "queue full", "request_id", public_id (job), "model", job->admission.model, NULL);
-    fail_job (job, MR_ERROR_QUEUE_FULL, "Too many requests are waiting for a worker; try again later.");
+    mr_stats_count (relay->stats, MR_COUNT_QUEUE_FULL);
+    mr_log (MR_LOG_WARN, "queue full", "request_id", mr_relay_request_id (job), "model", job->admission.model, NULL);
+    mr_relay_fail_job (job, MR_ERROR_QUEUE_FULL, "Too many requests are waiting for a worker; try again later.");
     return;
   }
-  mr_job_set_state (job, MR_JOB_QUEUED);
+  if (relay->config->affinity && is_conversation (mr_response_get_request (job->response))) {
+    gsize length;
+    const char *body = g_bytes_get_data (job->body, &length);
+
+    mr_affinity_key_init (&job->affinity, job->admission.model,
+                          session_header (mr_response_get_request (job->response)), body, length);
+  }
+  mr_relay_set_job_state (job, MR_JOB_QUEUED);
   mr_timer_set (&job->timer, job->arrived_us + relay->config->queue_timeout_us);
   mr_response_watch (job->response, &response_events, job);
   mr_response_set_water (job->response, relay->config->stream_window_bytes / 4, relay->config->stream_window_bytes / 8);
-  pump (relay);
+  mr_relay_pump (relay);
 }
 
 void
-mr_relay_take_request (MrRelay *relay, MrResponse *response)
+mr_relay_take_request (MrRelay *relay, MrResponse *response, const MrCaller *caller)
 {
   g_auto (MrAdmission) admission = { 0 };
   g_autoptr (GError) error = NULL;
@@ -286,239 +404,19 @@ mr_relay_take_request (MrRelay *relay, MrResponse *response)
     mr_response_free (response);
     return;
   }
-  job = job_for_request (relay, response, &admission);
+  mr_stats_count (relay->stats, MR_COUNT_REQUESTS);
+  job = job_for_request (relay, response, &admission, caller);
+  if (!is_within_limits (job))
+    return;
   if (relay->draining) {
-    fail_job (job, MR_ERROR_SHUTTING_DOWN, "The relay is shutting down.");
-  } else if (is_refused_as_unknown (relay, job->admission.model)) {
-    g_autofree char *message = unknown_model_message (relay, job->admission.model);
+    refuse (job, MR_ERROR_SHUTTING_DOWN, "The relay is shutting down.");
+  } else if (is_refused_as_unknown (relay, job)) {
+    g_autofree char *message = unknown_model_message (relay, job);
 
-    fail_job (job, MR_ERROR_MODEL_NOT_FOUND, message);
+    refuse (job, MR_ERROR_MODEL_NOT_FOUND, message);
   } else {
     enqueue (job);
   }
-}
-
-/* --- the answer comes --- */
-
-static void
-name_worker (MrJob *job, MrWorkerSession *session)
-{
-  if (job->relay->config->worker_header)
-    mr_headers_set (mr_response_get_fields (job->response), "x-modelrelay-worker", session->name);
-}
-
-/* What came over a link is not written into an HTTP head unseen. */
-static gboolean
-is_head_sane (const MrMessage *message)
-{
-  return message->status_code >= 200 && message->status_code <= 599 &&
-         (message->headers == NULL || mr_headers_are_safe (message->headers));
-}
-
-static void
-begin (MrWorkerSession *session, MrJob *job, guint status, const MrHeaders *headers, gint64 body_bytes)
-{
-  mr_job_set_state (job, MR_JOB_STREAMING);
-  job->first_byte_us = mr_reactor_now (job->relay->reactor);
-  job->answer_status = status;
-  name_worker (job, session);
-  mr_response_begin (job->response, status, headers, body_bytes);
-}
-
-static void
-give_up (MrJob *job, MrErrorCode code, const char *message)
-{
-  cancel_on_worker (job, mr_error_info ((int) code)->openai_code);
-  fail_job (job, code, message);
-}
-
-static void
-on_started (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data)
-{
-  job->progress_us = mr_reactor_now (job->relay->reactor);
-  if (job->state != MR_JOB_DISPATCHED)
-    return;
-  if (!is_head_sane (message))
-    give_up (job, MR_ERROR_BACKEND, "The model server's answer has an invalid head.");
-  else
-    begin (session, job, (guint) message->status_code, message->headers, message->body_bytes);
-}
-
-/* The head of an answer that is whole on the worker: its length is known, and a break shows. */
-static void
-on_body_follows (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data)
-{
-  if (job->state != MR_JOB_DISPATCHED) {
-    give_up (job, MR_ERROR_BACKEND, "The model server broke off in the middle of its answer.");
-    return;
-  }
-  on_started (session, job, message, data);
-}
-
-static void
-on_chunk (MrWorkerSession *session, MrJob *job, MrSpan payload, gpointer data)
-{
-  job->progress_us = mr_reactor_now (job->relay->reactor);
-  if (job->state == MR_JOB_DISPATCHED) {
-    g_autoptr (MrHeaders) headers = mr_headers_new ();
-
-    mr_headers_add (headers, "content-type", "text/event-stream");
-    mr_headers_add (headers, "cache-control", "no-cache");
-    begin (session, job, 200, headers, -1);
-  }
-  job->answer_bytes += payload.length;
-  if (job->answer_bytes > job->relay->config->max_response_bytes) {
-    give_up (job, MR_ERROR_RESPONSE_TOO_LARGE, "The answer is larger than the relay allows.");
-    return;
-  }
-  mr_response_chunk (job->response, payload.data, payload.length);
-  mr_flush_queue (job->relay->reactor, &job->flush);
-  if (mr_response_get_unsent (job->response) > MR_LIMIT_CLIENT_UNSENT_BYTES &&
-      (session->extensions & MR_EXTENSION_FLOW_CONTROL) == 0)
-    give_up (job, MR_ERROR_CLIENT_TOO_SLOW, "The client read the answer too slowly.");
-}
-
-static void
-on_completed (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data)
-{
-  if (!is_head_sane (message)) {
-    fail_job (job, MR_ERROR_BACKEND, "The model server's answer has an invalid head.");
-    return;
-  }
-  if (message->payload.length > job->relay->config->max_response_bytes) {
-    fail_job (job, MR_ERROR_RESPONSE_TOO_LARGE, "The answer is larger than the relay allows.");
-    return;
-  }
-  if (job->state == MR_JOB_STREAMING && message->status_code >= 400 &&
-      message->status_code != (gint64) job->answer_status) {
-    /* How a worker without request_errors says that the stream broke. */
-    fail_job (job, MR_ERROR_BACKEND, "The model server broke off in the middle of its answer.");
-    return;
-  }
-  mr_job_log_complete (job, session->name, message);
-  if (job->state == MR_JOB_STREAMING) {
-    if (message->payload.length > 0)
-      mr_response_chunk (job->response, message->payload.data, message->payload.length);
-    mr_response_end (job->response);
-  } else {
-    name_worker (job, session);
-    mr_response_send (job->response, (guint) message->status_code, message->headers, message->payload.data,
-                      message->payload.length);
-  }
-  end_job (job, MR_JOB_DONE);
-}
-
-/* --- things break --- */
-
-static void
-requeue (MrJob *job, const char *reason)
-{
-  MrRelay *relay = job->relay;
-
-  mr_log (MR_LOG_WARN, "request requeued", "request_id", public_id (job), "model", job->admission.model, "reason",
-          reason, NULL);
-  mr_job_set_state (job, MR_JOB_QUEUED);
-  mr_job_queue_push (relay->queue, job, TRUE);
-  mr_timer_set (&job->timer, job->arrived_us + relay->config->queue_timeout_us);
-  pump (relay);
-}
-
-static void
-on_failed (MrWorkerSession *session, MrJob *job, MrErrorCode code, gpointer data)
-{
-  gboolean begun = mr_response_has_begun (job->response);
-
-  mr_log (MR_LOG_WARN, "worker reported an error", "request_id", public_id (job), "worker", session->name, "error",
-          mr_error_info ((int) code)->openai_code, NULL);
-  if (begun)
-    fail_job (job, MR_ERROR_BACKEND, "The model server broke off in the middle of its answer.");
-  else if ((code == MR_ERROR_DRAINING || code == MR_ERROR_BUSY) && !job->relay->draining)
-    requeue (job, mr_error_info ((int) code)->openai_code);
-  else if (code == MR_ERROR_DRAINING || code == MR_ERROR_BUSY)
-    fail_job (job, MR_ERROR_SHUTTING_DOWN, "The relay is shutting down.");
-  else if (code == MR_ERROR_BACKEND_TIMEOUT)
-    fail_job (job, MR_ERROR_REQUEST_TIMEOUT, "The model server did not answer in time.");
-  else if (code == MR_ERROR_RESPONSE_TOO_LARGE)
-    fail_job (job, code, "The answer is larger than the worker can carry.");
-  else if (code == MR_ERROR_BACKEND_UNREACHABLE)
-    fail_job (job, MR_ERROR_BACKEND, "The model server cannot be reached by its worker.");
-  else
-    fail_job (job, MR_ERROR_BACKEND, "The model server did not give a valid answer.");
-}
-
-static void
-on_job_lost (MrWorkerSession *session, MrJob *job, gpointer data)
-{
-  MrRelay *relay = data;
-
-  if (mr_response_has_begun (job->response)) {
-    fail_job (job, MR_ERROR_WORKER_LOST, "The connection to the worker was lost in the middle of the answer.");
-  } else if (relay->draining) {
-    fail_job (job, MR_ERROR_SHUTTING_DOWN, "The relay is shutting down.");
-  } else if (job->requeues >= relay->config->max_requeue_count) {
-    mr_log (MR_LOG_ERROR, "requeue exhausted", "request_id", public_id (job), "model", job->admission.model, NULL);
-    fail_job (job, MR_ERROR_REQUEUE_EXHAUSTED, "Too many workers were lost with this request.");
-  } else {
-    job->requeues++;
-    requeue (job, "worker lost");
-  }
-}
-
-/* --- workers come and go --- */
-
-static void
-on_registered (MrWorkerSession *session, gpointer data)
-{
-  MrRelay *relay = data;
-
-  mr_worker_registry_add (relay->registry, session);
-  pump (relay);
-}
-
-static void
-on_changed (MrWorkerSession *session, gpointer data)
-{
-  MrRelay *relay = data;
-
-  mr_worker_registry_note_models (relay->registry, session);
-  pump (relay);
-}
-
-static void
-on_session_closed (MrWorkerSession *session, gpointer data)
-{
-  MrRelay *relay = data;
-
-  mr_worker_registry_remove (relay->registry, session);
-  g_ptr_array_remove (relay->sessions, session);
-  check_idle (relay);
-}
-
-static const MrWorkerSessionEvents session_events = {
-  .registered = on_registered,
-  .changed = on_changed,
-  .started = on_started,
-  .chunk = on_chunk,
-  .body_follows = on_body_follows,
-  .completed = on_completed,
-  .failed = on_failed,
-  .job_lost = on_job_lost,
-  .closed = on_session_closed,
-};
-
-void
-mr_relay_take_worker (MrRelay *relay, MrConnection *connection)
-{
-  const MrWorkerSettings settings = {
-    .heartbeat_us = relay->config->heartbeat_us,
-    .pong_timeout_us = relay->config->pong_timeout_us,
-    .window_bytes = relay->config->stream_window_bytes,
-  };
-  MrWorkerSession *session = mr_worker_session_new (connection, &settings, &session_events, relay);
-
-  g_ptr_array_add (relay->sessions, session);
-  if (relay->draining)
-    mr_worker_session_drain (session, 0);
 }
 
 /* --- the relay itself --- */
@@ -532,16 +430,19 @@ on_idle_timer (MrTimer *timer)
 }
 
 MrRelay *
-mr_relay_new (MrReactor *reactor, const MrServerConfig *config)
+mr_relay_new (MrReactor *reactor, const MrServerConfig *config, MrStats *stats, MrKeyStore *store)
 {
   MrRelay *relay = g_new0 (MrRelay, 1);
 
   relay->reactor = reactor;
   relay->config = config;
+  relay->stats = stats;
+  relay->store = store;
   relay->registry = mr_worker_registry_new ();
   relay->sessions = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_worker_session_free);
   relay->queue = mr_job_queue_new ();
-  relay->jobs = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) mr_job_free, NULL);
+  relay->jobs = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) mr_job_free);
+  relay->observers = g_array_new (FALSE, FALSE, sizeof (MrObserving));
   mr_timer_init (&relay->idle_timer, reactor, on_idle_timer);
   return relay;
 }
@@ -554,44 +455,27 @@ mr_relay_free (MrRelay *relay)
   mr_timer_clear (&relay->idle_timer);
   g_ptr_array_unref (relay->sessions);
   g_hash_table_unref (relay->jobs);
+  g_array_unref (relay->observers);
   mr_job_queue_free (relay->queue);
   mr_worker_registry_free (relay->registry);
   g_free (relay);
 }
 
 void
-mr_relay_apply_config (MrRelay *relay)
-{
-  mr_job_queue_set_max_length (relay->queue, relay->config->max_queue_len);
-}
-
-MrWorkerRegistry *
-mr_relay_get_registry (MrRelay *relay)
-{
-  return relay->registry;
-}
-
-guint
-mr_relay_get_queue_depth (MrRelay *relay)
-{
-  return mr_job_queue_get_length (relay->queue);
-}
-
-void
 mr_relay_drain (MrRelay *relay, MrRelayIdle idle, gpointer user_data)
 {
-  g_autoptr (GList) jobs = g_hash_table_get_keys (relay->jobs);
+  g_autoptr (GPtrArray) jobs = mr_relay_list_jobs (relay);
 
   relay->draining = TRUE;
   relay->idle = idle;
   relay->idle_data = user_data;
-  for (GList *item = jobs; item != NULL; item = item->next) {
-    MrJob *job = item->data;
+  for (guint i = 0; i < jobs->len; i++) {
+    MrJob *job = g_ptr_array_index (jobs, i);
 
     if (job->state == MR_JOB_QUEUED)
-      fail_job (job, MR_ERROR_SHUTTING_DOWN, "The relay is shutting down.");
+      mr_relay_fail_job (job, MR_ERROR_SHUTTING_DOWN, "The relay is shutting down.");
   }
   for (guint i = 0; i < relay->sessions->len; i++)
     mr_worker_session_drain (g_ptr_array_index (relay->sessions, i), relay->config->drain_timeout_us);
-  check_idle (relay);
+  mr_relay_check_idle (relay);
 }

@@ -266,7 +266,7 @@ void
 mr_response_end (MrResponse *response)
 {
   g_return_if_fail (response->state == STREAMING);
-  if (response->chunked)
+  if (response->chunked && !g_str_equal (response->request->method, "HEAD"))
     mr_connection_write (response->request->connection, "0\r\n\r\n", 5);
   finish (response);
 }
@@ -311,7 +311,7 @@ mr_response_fail (MrResponse *response, MrErrorCode code, const char *message)
   body = mr_error_to_json (response->api, (int) code, message, response->request_id);
   mr_headers_set (response->fields, "content-type", "application/json");
   mr_headers_set (response->fields, "x-content-type-options", "nosniff");
-  if (info->retry_after_secs > 0) {
+  if (info->retry_after_secs > 0 && mr_headers_get (response->fields, "retry-after") == NULL) {
     g_autofree char *seconds = g_strdup_printf ("%u", info->retry_after_secs);
 
     mr_headers_set (response->fields, "retry-after", seconds);

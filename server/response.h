@@ -88,8 +88,8 @@ void mr_response_end (MrResponse *response);
  * @code: a code of %MR_ERROR
  * @message: a sentence for the client
  *
- * Before the head: an error answer. After it: an error event if the stream is one of events, and a body
- * that is visibly cut off (contract D4).
+ * Before the head: an error answer, with a `Retry-After` of the owner's fields or of the table. After it: an error
+ * event if the stream is one of events, and a body that is visibly cut off (contract D4).
  */
 void mr_response_fail (MrResponse *response, MrErrorCode code, const char *message);
 

@@ -5,13 +5,20 @@
 #include "server-config.h"
 
 #include "auth.h"
+#include "bus.h"
+#include "dispatch.h"
 #include "error.h"
+#include "key-store.h"
+#include "limits.h"
 #include "listener.h"
+
+#include <string.h>
 
 #define DAY_SECS 86400
 #define AT(member) G_STRUCT_OFFSET (MrServerConfig, member)
 
 static const char *const unknown_models_choices[] = { "auto", "queue", "reject", NULL };
+static const char *const log_format_choices[] = { "auto", "text", "json", "journald", NULL };
 static const char *const log_level_choices[] = { "trace", "debug", "info", "warn", "error", NULL };
 
 /* clang-format off */
@@ -20,7 +27,17 @@ static const MrOption options[] = {
     .default_value = "127.0.0.1:8080", .argument = "ADDRESS",
     .help = "Where clients and workers connect: HOST:PORT, [IPv6]:PORT or unix:PATH." },
   { .name = "worker-secret", .environment = "WORKER_SECRET", .type = MR_OPTION_STRING, .offset = AT (worker_secret),
-    .argument = "SECRET", .secret = TRUE, .help = "What workers must present. Required." },
+    .argument = "SECRET", .secret = TRUE, .help = "What workers must present, unless each has a key of its own." },
+  { .name = "admin-token", .environment = "MODELRELAY_ADMIN_TOKEN", .type = MR_OPTION_STRING, .offset = AT (admin_token),
+    .argument = "TOKEN", .secret = TRUE,
+    .help = "What the administrator must present; without one the admin API is closed." },
+  { .name = "require-api-keys", .environment = "MODELRELAY_REQUIRE_API_KEYS", .type = MR_OPTION_BOOL,
+    .offset = AT (require_api_keys), .default_value = "false", .argument = "BOOL",
+    .help = "Whether clients need an API key of this relay." },
+  { .name = "database", .environment = "DATABASE_URL", .type = MR_OPTION_STRING, .offset = AT (database),
+    .argument = "URL", .secret = TRUE,
+    .help = "Where API keys and usage are kept: sqlite:PATH, or postgresql://... for several relays. By default a file "
+            "in the state directory." },
   { .name = "provider", .environment = "PROVIDER_NAME", .type = MR_OPTION_STRING, .offset = AT (provider),
     .default_value = "local", .argument = "NAME", .help = "Name of the provider that workers join." },
   { .name = "max-queue-len", .environment = "MAX_QUEUE_LEN", .type = MR_OPTION_UINT, .offset = AT (max_queue_len),
@@ -72,6 +89,18 @@ static const MrOption options[] = {
   { .name = "worker-header", .environment = "WORKER_HEADER", .type = MR_OPTION_BOOL, .offset = AT (worker_header),
     .default_value = "true", .argument = "BOOL",
     .help = "Whether answers name their worker in x-modelrelay-worker." },
+  { .name = "affinity", .environment = "AFFINITY", .type = MR_OPTION_BOOL, .offset = AT (affinity),
+    .default_value = "true", .argument = "BOOL",
+    .help = "Whether a conversation goes on with the worker that has its beginning in its cache." },
+  { .name = "metrics-public", .environment = "METRICS_PUBLIC", .type = MR_OPTION_BOOL, .offset = AT (metrics_public),
+    .default_value = "false", .argument = "BOOL", .help = "Whether /metrics may be read without the admin token." },
+  { .name = "dbus", .environment = "MODELRELAY_DBUS", .type = MR_OPTION_CHOICE, .offset = AT (dbus),
+    .default_value = "auto", .argument = "BUS", .choices = mr_bus_choices,
+    .help = "Where the status is shown: the system or the session bus, or none; auto is the system bus under a system "
+            "unit of systemd, else the session bus." },
+  { .name = "log-format", .environment = "LOG_FORMAT", .type = MR_OPTION_CHOICE, .offset = AT (log_format),
+    .default_value = "auto", .argument = "FORMAT", .choices = log_format_choices,
+    .help = "auto (journald where it listens, else text), text, json or journald." },
   { .name = "log-level", .environment = "LOG_LEVEL", .type = MR_OPTION_CHOICE, .offset = AT (log_level),
     .default_value = "info", .argument = "LEVEL", .choices = log_level_choices,
     .help = "trace, debug, info, warn or error." },
@@ -79,17 +108,66 @@ static const MrOption options[] = {
 };
 /* clang-format on */
 
+static const MrOptionGroup models_group = { .name = "models", .offset = AT (models) };
+
 static const MrProgram program = {
   .name = "modelrelay-server",
   .summary = "The relay: takes OpenAI and Anthropic requests over HTTP and passes them to connected workers.",
   .config_group = "server",
   .options = options,
+  .group = &models_group,
 };
 
 const MrProgram *
 mr_server_program (void)
 {
   return &program;
+}
+
+char **
+mr_server_config_find_models (const MrServerConfig *config, const char *name)
+{
+  return g_hash_table_lookup (config->models, name);
+}
+
+char *
+mr_server_config_dup_database (const MrServerConfig *config)
+{
+  const char *state = g_getenv ("STATE_DIRECTORY");
+
+  if (config->database != NULL)
+    return g_strdup (config->database);
+  /* systemd separates several directories with colons; ours is the first. */
+  if (state != NULL && state[0] != '\0')
+    return g_strdup_printf ("sqlite:%.*s/relay.db", (int) strcspn (state, ":"), state);
+  return g_strdup_printf ("sqlite:%s/modelrelay/relay.db", g_get_user_state_dir ());
+}
+
+static gboolean
+check_models (const MrServerConfig *config, GError **error)
+{
+  GHashTableIter iter;
+  gpointer name;
+  gpointer values;
+
+  g_hash_table_iter_init (&iter, config->models);
+  while (g_hash_table_iter_next (&iter, &name, &values)) {
+    char **models = values;
+
+    if (strlen (name) > MR_LIMIT_MODEL_NAME_BYTES || g_str_equal (name, MR_MODEL_ANY)) {
+      g_set_error (error, MR_ERROR, MR_ERROR_CONFIG, "[models] %s: a name of at most %d bytes other than * is allowed",
+                   (const char *) name, MR_LIMIT_MODEL_NAME_BYTES);
+      return FALSE;
+    }
+    for (char **model = models; model == models || *model != NULL; model++)
+      if (*model == NULL || **model == '\0' || g_str_equal (*model, MR_MODEL_ANY)) {
+        g_set_error (error, MR_ERROR, MR_ERROR_CONFIG,
+                     "[models] %s: a comma-separated list of one or more models of workers is allowed, without *",
+                     (const char *) name);
+        return FALSE;
+      }
+  }
+  return TRUE;
 }
 
 gboolean
@@ -109,12 +187,8 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
       g_prefix_error (error, "--listen: ");
       return FALSE;
     }
-  if (config->worker_secret == NULL || config->worker_secret[0] == '\0') {
-    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
-                         "--worker-secret is required: give it in the environment as WORKER_SECRET, in a file with "
-                         "--worker-secret-file, or in the config file");
+  if (!check_models (config, error) || (config->database != NULL && !mr_key_store_check_url (config->database, error)))
     return FALSE;
-  }
   if (config->pong_timeout_us > 0 && (config->heartbeat_us == 0 || config->pong_timeout_us <= config->heartbeat_us)) {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
                          "--pong-timeout must be greater than --heartbeat-interval, which must not be 0, or every "

@@ -10,7 +10,13 @@ typedef enum { MR_UNKNOWN_AUTO, MR_UNKNOWN_QUEUE, MR_UNKNOWN_REJECT } MrUnknownM
 
 typedef struct {
   char **listen;
-  char *worker_secret;
+  char *worker_secret; /* NULL when every worker has a key of its own */
+  char *admin_token;   /* NULL: nobody is an administrator */
+  gboolean require_api_keys;
+  gboolean metrics_public;
+  gboolean affinity;
+  char *database;     /* URL; NULL for the file in the state directory */
+  GHashTable *models; /* name that clients use -> real names (char **), the preferred first */
   char *provider;
   guint max_queue_len;
   gint64 queue_timeout_us;
@@ -28,11 +34,20 @@ typedef struct {
   char **cors_origins;
   char **trusted_proxies;
   gboolean worker_header;
-  int log_level; /* MrLogLevel */
+  int log_level;  /* MrLogLevel */
+  int log_format; /* MrLogFormat */
+  int dbus;       /* MrBusChoice */
 } MrServerConfig;
 
 /** mr_server_program: (transfer none): the table, for mr_options_parse(). */
 const MrProgram *mr_server_program (void);
+
+/** mr_server_config_find_models: (nullable): what an alias stands for; %NULL when @name is no alias. Borrowed. */
+char **mr_server_config_find_models (const MrServerConfig *config, const char *name);
+
+/** mr_server_config_dup_database: (transfer full): the URL of the key store: `--database`, else a file in
+ * $STATE_DIRECTORY (systemd), else in $XDG_STATE_HOME/modelrelay. */
+char *mr_server_config_dup_database (const MrServerConfig *config);
 
 /**
  * mr_server_config_check:

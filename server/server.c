@@ -4,6 +4,7 @@
  */
 #include "server.h"
 
+#include "admin.h"
 #include "client-api.h"
 #include "cors.h"
 #include "http-intake.h"
@@ -11,6 +12,7 @@
 #include "log.h"
 #include "relay.h"
 #include "response.h"
+#include "server-dbus.h"
 #include "worker-gate.h"
 
 #include <string.h>
@@ -22,9 +24,13 @@
 struct _MrServer {
   MrReactor *reactor;           /* Borrowed */
   const MrServerConfig *config; /* Borrowed */
+  MrStats *stats;
+  MrKeyStore *store;
   MrHttpIntake *intake;
   MrRelay *relay;
   MrWorkerGate *gate;
+  MrAdmin *admin;
+  MrServerDBus *dbus; /* nullable */
   gint64 start_us;
   gboolean draining;
   MrServerDrained drained;
@@ -33,12 +39,14 @@ struct _MrServer {
   MrTimer farewell;
 };
 
-typedef void (*RouteFunc) (MrServer *server, MrResponse *response);
+/* @caller is empty where the route does not ask who calls. */
+typedef void (*RouteFunc) (MrServer *server, MrResponse *response, const MrCaller *caller);
 
 typedef struct {
   const char *path; /* ends with '/' when everything below it is meant */
   const char *methods;
-  gboolean inference; /* an upgrade is answered with 404, on which Codex falls back to POST */
+  gboolean inference;  /* an upgrade is answered with 404, on which Codex falls back to POST */
+  gboolean identified; /* callers may need a key */
   RouteFunc func;
 } Route;
 
@@ -62,11 +70,19 @@ fail (MrResponse *response, MrErrorCode code, const char *message)
   mr_response_free (response);
 }
 
+static const char *
+health_status (MrServer *server)
+{
+  if (server->draining)
+    return "draining";
+  return mr_key_store_get_problem (server->store) != NULL ? "degraded" : "ok";
+}
+
 static void
-on_health (MrServer *server, MrResponse *response)
+on_health (MrServer *server, MrResponse *response, const MrCaller *caller)
 {
   gint64 uptime = (mr_reactor_now (server->reactor) - server->start_us) / MR_USEC_PER_SEC;
-  g_autofree char *json = mr_client_api_health (server->draining ? "draining" : "ok",
+  g_autofree char *json = mr_client_api_health (health_status (server),
                                                 mr_worker_registry_get_length (mr_relay_get_registry (server->relay)),
                                                 mr_relay_get_queue_depth (server->relay), uptime);
 
@@ -82,13 +98,27 @@ wants_anthropic (MrResponse *response)
 static MrModelEntry
 model_entry (MrServer *server, const char *id)
 {
-  return (MrModelEntry){ id, mr_worker_registry_get_first_seen (mr_relay_get_registry (server->relay), id) };
+  return (MrModelEntry){ id, mr_relay_get_first_seen (server->relay, id) };
+}
+
+/* FALSE: the caller needs a key and has none; @response is answered. */
+static gboolean
+identify (MrServer *server, MrResponse *response, MrCaller *caller)
+{
+  if (mr_client_gate_identify (server->store, mr_response_get_request (response), server->config->require_api_keys,
+                               caller))
+    return TRUE;
+  mr_stats_count (server->stats, MR_COUNT_CLIENT_AUTH_FAILURES);
+  mr_headers_set (mr_response_get_fields (response), "www-authenticate", "Bearer");
+  fail (response, MR_ERROR_INVALID_API_KEY,
+        "A valid API key of this relay is required: send it as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\".");
+  return FALSE;
 }
 
 static void
-on_models (MrServer *server, MrResponse *response)
+on_models (MrServer *server, MrResponse *response, const MrCaller *caller)
 {
-  g_auto (GStrv) names = mr_worker_registry_dup_models (mr_relay_get_registry (server->relay));
+  g_auto (GStrv) names = mr_relay_dup_models (server->relay, caller->key);
   gsize n = g_strv_length (names);
   g_autofree MrModelEntry *entries = g_new0 (MrModelEntry, n + 1);
   g_autofree char *json = NULL;
@@ -100,9 +130,9 @@ on_models (MrServer *server, MrResponse *response)
 }
 
 static void
-on_model (MrServer *server, MrResponse *response)
+on_model (MrServer *server, MrResponse *response, const MrCaller *caller)
 {
-  g_auto (GStrv) names = mr_worker_registry_dup_models (mr_relay_get_registry (server->relay));
+  g_auto (GStrv) names = mr_relay_dup_models (server->relay, caller->key);
   const char *path = mr_response_get_request (response)->path;
   g_autofree char *id = g_uri_unescape_string (path + strlen ("/v1/models/"), NULL);
   g_autofree char *json = NULL;
@@ -118,36 +148,36 @@ on_model (MrServer *server, MrResponse *response)
 }
 
 static void
-on_worker_connect (MrServer *server, MrResponse *response)
+on_worker_connect (MrServer *server, MrResponse *response, const MrCaller *caller)
 {
   mr_worker_gate_take (server->gate, response);
 }
 
 static void
-on_inference (MrServer *server, MrResponse *response)
+on_inference (MrServer *server, MrResponse *response, const MrCaller *caller)
 {
-  mr_relay_take_request (server->relay, response);
+  mr_relay_take_request (server->relay, response, caller);
 }
 
 /* --- routes --- */
 
 /* The first that matches counts. */
 static const Route routes[] = {
-  { "/health", "GET, HEAD, OPTIONS", FALSE, on_health },
-  { "/v1/models", "GET, HEAD, OPTIONS", FALSE, on_models },
-  { "/v1/models/", "GET, HEAD, OPTIONS", FALSE, on_model },
-  { MR_WORKER_CONNECT_PATH, "GET", FALSE, on_worker_connect },
-  { "/v1/chat/completions", "POST, OPTIONS", TRUE, on_inference },
-  { "/v1/completions", "POST, OPTIONS", TRUE, on_inference },
-  { "/v1/responses", "POST, OPTIONS", TRUE, on_inference },
-  { "/v1/messages", "POST, OPTIONS", TRUE, on_inference },
-  { "/v1/messages/count_tokens", "POST, OPTIONS", TRUE, on_inference },
-  { "/v1/embeddings", "POST, OPTIONS", TRUE, on_inference },
-  { "/v1/rerank", "POST, OPTIONS", TRUE, on_inference },
+  { "/health", "GET, HEAD, OPTIONS", FALSE, FALSE, on_health },
+  { "/v1/models", "GET, HEAD, OPTIONS", FALSE, TRUE, on_models },
+  { "/v1/models/", "GET, HEAD, OPTIONS", FALSE, TRUE, on_model },
+  { MR_WORKER_CONNECT_PATH, "GET", FALSE, FALSE, on_worker_connect },
+  { "/v1/chat/completions", "POST, OPTIONS", TRUE, TRUE, on_inference },
+  { "/v1/completions", "POST, OPTIONS", TRUE, TRUE, on_inference },
+  { "/v1/responses", "POST, OPTIONS", TRUE, TRUE, on_inference },
+  { "/v1/messages", "POST, OPTIONS", TRUE, TRUE, on_inference },
+  { "/v1/messages/count_tokens", "POST, OPTIONS", TRUE, TRUE, on_inference },
+  { "/v1/embeddings", "POST, OPTIONS", TRUE, TRUE, on_inference },
+  { "/v1/rerank", "POST, OPTIONS", TRUE, TRUE, on_inference },
 };
 
 /* Any other POST below /v1/ whose body names a model (contract A1); other methods do not know the path. */
-static const Route other_inference = { "/v1/", "POST, OPTIONS", TRUE, on_inference };
+static const Route other_inference = { "/v1/", "POST, OPTIONS", TRUE, TRUE, on_inference };
 
 static gboolean
 matches (const Route *route, const char *path)
@@ -200,7 +230,12 @@ on_request (MrHttpRequest *request, gpointer user_data)
   const Route *route = find_route (request);
   MrResponse *response = mr_response_new (request, mr_api_for_path (request->path));
   MrHeaders *fields = mr_response_get_fields (response);
+  MrCaller caller = { NULL };
 
+  if (mr_admin_owns (request->path)) {
+    mr_admin_take (server->admin, response);
+    return;
+  }
   mr_cors_apply ((const char *const *) server->config->cors_origins, mr_http_request_header (request, "origin"),
                  fields);
   if (route == NULL || (route->inference && mr_http_request_header (request, "upgrade") != NULL)) {
@@ -211,8 +246,8 @@ on_request (MrHttpRequest *request, gpointer user_data)
           "This path does not know the method; the Allow header lists those it does.");
   } else if (g_str_equal (request->method, "OPTIONS")) {
     on_options (server, response, route);
-  } else {
-    route->func (server, response);
+  } else if (!route->identified || identify (server, response, &caller)) {
+    route->func (server, response, &caller);
   }
 }
 
@@ -252,6 +287,8 @@ mr_server_drain (MrServer *server, MrServerDrained drained, gpointer user_data)
   server->drained_data = user_data;
   server->farewell_us = mr_reactor_now (server->reactor) + server->config->drain_timeout_us;
   mr_http_intake_stop (server->intake);
+  mr_admin_stop (server->admin);
+  mr_server_dbus_drain (server->dbus);
   mr_relay_drain (server->relay, on_relay_idle, server);
 }
 
@@ -266,6 +303,8 @@ apply_config (MrServer *server)
                                       server->config->max_connections_per_address);
   mr_relay_apply_config (server->relay);
   mr_worker_gate_apply_config (server->gate);
+  mr_admin_apply_config (server->admin);
+  mr_server_dbus_note_status (server->dbus);
 }
 
 void
@@ -275,26 +314,73 @@ mr_server_reload (MrServer *server, MrServerConfig *config, MrServerConfig *fres
 
   if (!g_strv_equal ((const char *const *) config->listen, (const char *const *) fresh->listen))
     mr_log (MR_LOG_WARN, "needs a restart", "option", "listen", NULL);
+  if (g_strcmp0 (config->database, fresh->database) != 0)
+    mr_log (MR_LOG_WARN, "needs a restart", "option", "database", NULL);
+  if (config->dbus != fresh->dbus)
+    mr_log (MR_LOG_WARN, "needs a restart", "option", "dbus", NULL);
   *config = *fresh;
   config->listen = old.listen;
+  config->database = old.database;
+  config->dbus = old.dbus;
   old.listen = fresh->listen;
+  old.database = fresh->database;
   *fresh = old;
   mr_log_set_level ((MrLogLevel) config->log_level);
+  mr_log_set_format ((MrLogFormat) config->log_format);
   apply_config (server);
+  mr_stats_count (server->stats, MR_COUNT_RELOADS);
   mr_log (MR_LOG_INFO, "configuration reloaded", NULL);
+}
+
+static void
+on_key_died (MrKeyStore *store, MrKey *key, gpointer data)
+{
+  MrServer *server = data;
+
+  mr_log (MR_LOG_INFO, "key ended", "key", key->id, "name", key->spec.name, NULL);
+  mr_relay_end_key (server->relay, key);
+}
+
+static void
+on_store_problem (MrKeyStore *store, gpointer data)
+{
+  MrServer *server = data;
+
+  mr_server_dbus_note_status (server->dbus);
+}
+
+static const MrKeyStoreEvents store_events = { .died = on_key_died, .problem_changed = on_store_problem };
+
+static MrAdminParts
+admin_parts (MrServer *server)
+{
+  return (MrAdminParts){ .reactor = server->reactor,
+                         .config = server->config,
+                         .relay = server->relay,
+                         .stats = server->stats,
+                         .store = server->store,
+                         .intake = server->intake,
+                         .started_at = g_get_real_time () / MR_USEC_PER_SEC };
 }
 
 MrServer *
 mr_server_new (MrReactor *reactor, const MrServerConfig *config)
 {
   MrServer *server = g_new0 (MrServer, 1);
+  g_autofree char *database = mr_server_config_dup_database (config);
+  MrAdminParts parts;
 
   server->reactor = reactor;
   server->config = config;
   server->start_us = mr_reactor_now (reactor);
-  server->relay = mr_relay_new (reactor, config);
-  server->gate = mr_worker_gate_new (reactor, server->relay, config);
+  server->stats = mr_stats_new ();
+  server->store = mr_key_store_new (database, &store_events, server, NULL);
+  server->relay = mr_relay_new (reactor, config, server->stats, server->store);
+  server->gate = mr_worker_gate_new (reactor, server->relay, config, server->stats, server->store);
   server->intake = mr_http_intake_new (reactor, on_request, server);
+  parts = admin_parts (server);
+  server->admin = mr_admin_new (&parts);
+  server->dbus = mr_server_dbus_new (&parts);
   apply_config (server);
   mr_timer_init (&server->farewell, reactor, on_farewell);
   return server;
@@ -306,18 +392,33 @@ mr_server_free (MrServer *server)
   if (server == NULL)
     return;
   mr_timer_clear (&server->farewell);
+  mr_server_dbus_free (server->dbus);
+  mr_admin_free (server->admin);
   mr_relay_free (server->relay);
   mr_worker_gate_free (server->gate);
   mr_http_intake_free (server->intake);
+  mr_key_store_free (server->store);
+  mr_stats_free (server->stats);
   g_free (server);
 }
 
 gboolean
 mr_server_start (MrServer *server, GError **error)
 {
+  const MrServerConfig *config = server->config;
   g_auto (GStrv) addresses = NULL;
 
-  for (char **address = server->config->listen; *address != NULL; address++)
+  if (config->worker_secret == NULL && !mr_key_store_has_worker_key (server->store)) {
+    if (config->admin_token == NULL) {
+      g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
+                           "--worker-secret is required, as there is no API key for workers and no --admin-token to "
+                           "make one: give it in the environment as WORKER_SECRET, in a file with "
+                           "--worker-secret-file, or in the config file");
+      return FALSE;
+    }
+    mr_log (MR_LOG_WARN, "no worker can connect", "reason", "neither a worker secret nor an API key for workers", NULL);
+  }
+  for (char **address = config->listen; *address != NULL; address++)
     if (!mr_http_intake_listen (server->intake, *address, error))
       return FALSE;
   addresses = mr_http_intake_get_addresses (server->intake);

@@ -11,13 +11,14 @@
 
 #include <string.h>
 
-#define AUTH_FAILED "worker authentication failed"
 #define RATE_LIMITED "worker authentication temporarily rate limited"
 
 struct _MrWorkerGate {
   MrReactor *reactor;           /* Borrowed */
   MrRelay *relay;               /* Borrowed */
   const MrServerConfig *config; /* Borrowed */
+  MrStats *stats;               /* Borrowed */
+  MrKeyStore *store;            /* Borrowed */
   GPtrArray *proxies;           /* Owned GInetAddressMask */
   MrAuthFailures *failures;     /* Owned */
   GHashTable *turned_away;      /* Owned MrLink, a set: until their close is through */
@@ -62,9 +63,20 @@ query_value (const MrHttpRequest *request, const char *name)
   return form != NULL ? g_strdup (g_hash_table_lookup (form, name)) : NULL;
 }
 
+/* A shared secret, or a key of its own (contract B5). */
+static gboolean
+knows_secret (MrWorkerGate *gate, const char *given, MrKey **key)
+{
+  const char *secret = gate->config->worker_secret;
+  MrKey *found = mr_key_store_find (gate->store, given);
+
+  *key = found != NULL && found->spec.scope == MR_KEY_SCOPE_WORKER ? found : NULL;
+  return *key != NULL || (secret != NULL && mr_auth_secret_matches (secret, given));
+}
+
 /* NULL when the worker may come in, else the reason of the close. */
 static const char *
-why_refused (MrWorkerGate *gate, const MrHttpRequest *request, const char *address)
+why_refused (MrWorkerGate *gate, const MrHttpRequest *request, const char *address, MrKey **key)
 {
   const char *header = mr_http_request_header (request, "x-worker-secret");
   g_autofree char *query_secret = query_value (request, "worker_secret");
@@ -74,10 +86,11 @@ why_refused (MrWorkerGate *gate, const MrHttpRequest *request, const char *addre
 
   if (mr_auth_failures_is_refused (gate->failures, address, now))
     return RATE_LIMITED;
-  if (given == NULL || !mr_auth_secret_matches (gate->config->worker_secret, given) ||
+  if (given == NULL || !knows_secret (gate, given, key) ||
       g_strcmp0 (provider != NULL ? provider : "local", gate->config->provider) != 0) {
     mr_auth_failures_note_failure (gate->failures, address, now);
-    return AUTH_FAILED;
+    mr_stats_count (gate->stats, MR_COUNT_WORKER_AUTH_FAILURES);
+    return MR_WORKER_AUTH_FAILED;
   }
   mr_auth_failures_note_success (gate->failures, address);
   return NULL;
@@ -130,6 +143,7 @@ mr_worker_gate_take (MrWorkerGate *gate, MrResponse *response)
   g_autoptr (MrHttpRequest) request = NULL;
   g_autofree char *address = NULL;
   MrConnection *connection;
+  MrKey *key = NULL;
   const char *reason;
 
   if (!is_upgrade (mr_response_get_request (response))) {
@@ -141,10 +155,10 @@ mr_worker_gate_take (MrWorkerGate *gate, MrResponse *response)
   address = mr_auth_client_address (mr_connection_get_remote_address (connection),
                                     mr_http_request_header (request, "forwarded"),
                                     mr_http_request_header (request, "x-forwarded-for"), gate->proxies);
-  reason = why_refused (gate, request, address);
+  reason = why_refused (gate, request, address, &key);
   send_upgrade (connection, mr_http_request_header (request, "sec-websocket-key"));
   if (reason == NULL) {
-    mr_relay_take_worker (gate->relay, connection);
+    mr_relay_take_worker (gate->relay, connection, address, key);
   } else {
     mr_log (MR_LOG_WARN, "worker refused", "reason", reason, "address", address, NULL);
     turn_away (gate, connection, reason);
@@ -152,13 +166,15 @@ mr_worker_gate_take (MrWorkerGate *gate, MrResponse *response)
 }
 
 MrWorkerGate *
-mr_worker_gate_new (MrReactor *reactor, MrRelay *relay, const MrServerConfig *config)
+mr_worker_gate_new (MrReactor *reactor, MrRelay *relay, const MrServerConfig *config, MrStats *stats, MrKeyStore *store)
 {
   MrWorkerGate *gate = g_new0 (MrWorkerGate, 1);
 
   gate->reactor = reactor;
   gate->relay = relay;
   gate->config = config;
+  gate->stats = stats;
+  gate->store = store;
   gate->proxies = g_ptr_array_new ();
   gate->failures = mr_auth_failures_new ();
   gate->turned_away = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) mr_link_free, NULL);

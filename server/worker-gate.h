@@ -13,7 +13,8 @@
 typedef struct _MrWorkerGate MrWorkerGate;
 
 /** mr_worker_gate_new: everything is borrowed and outlives the gate; @config was checked. */
-MrWorkerGate *mr_worker_gate_new (MrReactor *reactor, MrRelay *relay, const MrServerConfig *config);
+MrWorkerGate *mr_worker_gate_new (MrReactor *reactor, MrRelay *relay, const MrServerConfig *config, MrStats *stats,
+                                  MrKeyStore *store);
 void mr_worker_gate_free (MrWorkerGate *gate);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrWorkerGate, mr_worker_gate_free)
 

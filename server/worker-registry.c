@@ -16,9 +16,17 @@ struct _MrWorkerRegistry {
   GPtrArray *sessions; /* Borrowed MrWorkerSession */
   GPtrArray *dispatch; /* their MrDispatchWorker, same order */
   guint64 assignments;
-  GHashTable *seen;  /* name -> SeenModel, owned */
-  GQueue seen_order; /* the one first seen longest ago at the head */
+  GHashTable *seen;     /* name -> SeenModel, owned */
+  GQueue seen_order;    /* the one first seen longest ago at the head */
+  MrAffinity *affinity; /* Owned */
 };
+
+/* Who holds a request's prefix, while its worker is chosen. */
+typedef struct {
+  MrWorkerRegistry *registry;
+  MrAffinityHolder holders[MR_AFFINITY_MAX_HOLDERS];
+  guint n_holders;
+} Holders;
 
 static void
 seen_model_free (gpointer data)
@@ -37,6 +45,7 @@ mr_worker_registry_new (void)
   registry->sessions = g_ptr_array_new ();
   registry->dispatch = g_ptr_array_new ();
   registry->seen = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, seen_model_free);
+  registry->affinity = mr_affinity_new ();
   return registry;
 }
 
@@ -48,6 +57,7 @@ mr_worker_registry_free (MrWorkerRegistry *registry)
   g_ptr_array_unref (registry->sessions);
   g_ptr_array_unref (registry->dispatch);
   g_hash_table_unref (registry->seen);
+  mr_affinity_free (registry->affinity);
   g_free (registry);
 }
 
@@ -64,6 +74,7 @@ mr_worker_registry_remove (MrWorkerRegistry *registry, MrWorkerSession *session)
 {
   g_ptr_array_remove (registry->sessions, session);
   g_ptr_array_remove (registry->dispatch, &session->dispatch);
+  mr_affinity_forget_worker (registry->affinity, session->id);
 }
 
 static void
@@ -106,29 +117,50 @@ mr_worker_registry_index (MrWorkerRegistry *registry, guint i)
   return g_ptr_array_index (registry->sessions, i);
 }
 
-static int
-choose (MrWorkerRegistry *registry, const MrDispatchNeed *need)
+static MrDispatchChoice
+choose (MrWorkerRegistry *registry, const MrDispatchNeed *need, Holders *holders, MrDispatchShare share)
 {
-  return mr_dispatch_choose ((MrDispatchWorker *const *) registry->dispatch->pdata, registry->dispatch->len, need);
+  return mr_dispatch_choose ((MrDispatchWorker *const *) registry->dispatch->pdata, registry->dispatch->len, need,
+                             share, holders);
 }
 
 gboolean
 mr_worker_registry_can_take (MrWorkerRegistry *registry, const MrDispatchNeed *need)
 {
-  return choose (registry, need) >= 0;
+  return choose (registry, need, NULL, NULL).worker >= 0;
+}
+
+static double
+share_of (guint i, gpointer user_data)
+{
+  const Holders *holders = user_data;
+  const MrWorkerSession *session = g_ptr_array_index (holders->registry->sessions, i);
+
+  for (guint k = 0; k < holders->n_holders; k++)
+    if (g_str_equal (holders->holders[k].worker_id, session->id))
+      return holders->holders[k].share;
+  return 0;
 }
 
 MrWorkerSession *
-mr_worker_registry_choose (MrWorkerRegistry *registry, const MrDispatchNeed *need)
+mr_worker_registry_choose (MrWorkerRegistry *registry, const MrDispatchNeed *need, const MrAffinityKey *key,
+                           gint64 now_us, const char **model)
 {
-  int chosen = choose (registry, need);
+  Holders holders = { .registry = registry };
+  MrDispatchChoice chosen;
   MrWorkerSession *session;
 
-  if (chosen < 0)
+  if (key != NULL)
+    holders.n_holders = mr_affinity_find_holders (registry->affinity, key, now_us, holders.holders);
+  chosen = choose (registry, need, &holders, holders.n_holders > 0 ? share_of : NULL);
+  if (chosen.worker < 0)
     return NULL;
-  session = g_ptr_array_index (registry->sessions, chosen);
+  session = g_ptr_array_index (registry->sessions, chosen.worker);
   session->dispatch.last_chosen = ++registry->assignments;
-  note_model (registry, need->model); /* one that only `*` stands for is known from now on (contract C6) */
+  note_model (registry, chosen.model); /* one that only `*` stands for is known from now on (contract C6) */
+  if (key != NULL)
+    mr_affinity_note (registry->affinity, key, session->id, now_us);
+  *model = chosen.model;
   return session;
 }
 

@@ -25,8 +25,18 @@ MrWorkerSession *mr_worker_registry_index (MrWorkerRegistry *registry, guint i);
 /** mr_worker_registry_can_take: somebody has a free slot for @need now. */
 gboolean mr_worker_registry_can_take (MrWorkerRegistry *registry, const MrDispatchNeed *need);
 
-/** mr_worker_registry_choose: (transfer none) (nullable): who takes a request with @need; counts as its assignment. */
-MrWorkerSession *mr_worker_registry_choose (MrWorkerRegistry *registry, const MrDispatchNeed *need);
+/**
+ * mr_worker_registry_choose:
+ * @key: (nullable): of the request's conversation; %NULL without affinity
+ * @model: (out) (transfer none): the real model's name
+ * @now_us: monotonic microseconds
+ *
+ * Counts as the worker's assignment, and the worker holds the prefix from now on.
+ *
+ * Returns: (transfer none) (nullable): who takes a request with @need
+ */
+MrWorkerSession *mr_worker_registry_choose (MrWorkerRegistry *registry, const MrDispatchNeed *need,
+                                            const MrAffinityKey *key, gint64 now_us, const char **model);
 
 /** mr_worker_registry_serves: somebody could take @need, busy or not. */
 gboolean mr_worker_registry_serves (MrWorkerRegistry *registry, const MrDispatchNeed *need);

@@ -82,6 +82,7 @@ on_grace_over (MrTimer *timer)
   MrWorkerSession *session = slot->session;
 
   remove_slot (session, slot);
+  session->events->zombie (session, session->data);
   slots_changed (session);
 }
 
@@ -141,12 +142,13 @@ mr_worker_session_send (MrWorkerSession *session, MrJob *job)
   const char *body = g_bytes_get_data (job->body, &length);
   MrMessage message = { MR_MESSAGE_INIT (REQUEST),
                         .request_id = job->id,
-                        .model = job->admission.model,
+                        .model = job->model,
                         .endpoint_path = job->endpoint_path,
                         .is_streaming = job->admission.is_streaming,
                         .headers = job->headers };
 
   job->session = session;
+  session->n_requests++;
   if (!has (session, MR_EXTENSION_BINARY_FRAMES)) {
     message.payload = (MrSpan){ body != NULL ? body : "", length };
     mr_link_send (session->link, &message);
@@ -226,7 +228,7 @@ on_register (MrWorkerSession *session, const MrMessage *message)
   if (session->registered ||
       (message->protocol_version != NULL && !g_str_equal (message->protocol_version, MR_PROTOCOL_VERSION))) {
     mr_log (MR_LOG_WARN, "worker refused", "reason", session->registered ? "second register" : "protocol version",
-            "protocol_version", message->protocol_version, "address", mr_link_get_remote_address (session->link), NULL);
+            "protocol_version", message->protocol_version, "address", session->address, NULL);
     mr_link_close (session->link, MR_CLOSE_PROTOCOL_ERROR, PROTOCOL_ERROR);
     return;
   }
@@ -240,13 +242,14 @@ on_register (MrWorkerSession *session, const MrMessage *message)
   if (session->dispatch.takes_binary)
     mr_link_allow_frames (session->link);
   set_models (session, g_steal_pointer (&registration.models));
+  session->version = g_strdup (message->version);
   set_load (session, message->current_load);
   mr_link_set_max_message (session->link, MR_LIMIT_MESSAGE_BYTES);
   send_ack (session, registration.warnings);
   models = g_strjoinv (",", session->models);
   slots = g_strdup_printf ("%u", session->dispatch.max_concurrent);
   mr_log (MR_LOG_INFO, "worker registered", "worker", session->name, "worker_id", session->id, "models", models,
-          "max_concurrent", slots, "address", mr_link_get_remote_address (session->link), NULL);
+          "max_concurrent", slots, "address", session->address, NULL);
   session->events->registered (session, session->data);
 }
 
@@ -390,6 +393,8 @@ on_message (MrLink *link, const MrMessage *message, gpointer data)
     on_models_update (session, message);
     break;
   case MR_MESSAGE_PONG:
+    if (message->timestamp_unix_ms >= 0)
+      session->rtt_us = mr_reactor_now (session->reactor) - mr_link_get_last_ping (link);
     set_load (session, message->current_load);
     session->events->changed (session, session->data);
     break;
@@ -423,9 +428,10 @@ on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
   MrWorkerSession *session = data;
   g_autofree char *number = g_strdup_printf ("%u", code);
 
+  session->left_in_order = g_strcmp0 (reason, DRAINED_BY_US) == 0 || g_strcmp0 (reason, DRAINED_ITSELF) == 0;
   if (g_strcmp0 (reason, HEARTBEAT_TIMED_OUT) == 0)
     mr_log (MR_LOG_WARN, HEARTBEAT_TIMED_OUT, "worker", session->name, "worker_id", session->id, NULL);
-  else if (g_strcmp0 (reason, DRAINED_BY_US) == 0 || g_strcmp0 (reason, DRAINED_ITSELF) == 0)
+  else if (session->left_in_order)
     mr_log (MR_LOG_INFO, "worker drained", "worker", session->name, "worker_id", session->id, NULL);
   mr_log (MR_LOG_INFO, "worker disconnected", "worker", session->name, "worker_id", session->id, "code", number,
           "reason", reason, NULL);
@@ -464,6 +470,27 @@ mr_worker_session_drain (MrWorkerSession *session, gint64 timeout_us)
     mr_link_close (session->link, MR_CLOSE_NORMAL, DRAINED_BY_US);
 }
 
+void
+mr_worker_session_refresh (MrWorkerSession *session)
+{
+  mr_link_send (session->link, &(MrMessage){ MR_MESSAGE_INIT (MODELS_REFRESH) });
+}
+
+void
+mr_worker_session_dismiss (MrWorkerSession *session)
+{
+  session->dispatch.draining = TRUE;
+  mr_link_close (session->link, MR_CLOSE_POLICY, MR_WORKER_AUTH_FAILED);
+}
+
+gint64
+mr_worker_session_get_last_seen (MrWorkerSession *session)
+{
+  gint64 ago = mr_reactor_now (session->reactor) - mr_link_get_last_received (session->link);
+
+  return (g_get_real_time () - ago) / MR_USEC_PER_SEC;
+}
+
 MrWorkerSession *
 mr_worker_session_new (MrConnection *connection, const MrWorkerSettings *settings, const MrWorkerSessionEvents *events,
                        gpointer data)
@@ -476,6 +503,10 @@ mr_worker_session_new (MrConnection *connection, const MrWorkerSettings *setting
   session->window_bytes = settings->window_bytes;
   session->events = events;
   session->data = data;
+  session->address = g_strdup (settings->address);
+  session->key = settings->key != NULL ? mr_key_ref (settings->key) : NULL;
+  session->connected_at = g_get_real_time () / MR_USEC_PER_SEC;
+  session->rtt_us = -1;
   session->dispatch.models = g_hash_table_new (g_str_hash, g_str_equal);
   session->slots = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, slot_free);
   session->link = mr_link_new (connection, MR_WEBSOCKET_SERVER, &link_events, session);
@@ -496,6 +527,9 @@ mr_worker_session_free (MrWorkerSession *session)
   g_hash_table_unref (session->slots);
   g_hash_table_unref (session->dispatch.models);
   g_strfreev (session->models);
+  g_clear_pointer (&session->key, mr_key_unref);
+  g_free (session->address);
+  g_free (session->version);
   g_free (session->name);
   g_free (session->id);
   g_free (session);

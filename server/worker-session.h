@@ -13,6 +13,9 @@
 #include "job.h"
 #include "link.h"
 
+/** MR_WORKER_AUTH_FAILED: reason of the close (protocol, "Close codes"). */
+#define MR_WORKER_AUTH_FAILED "worker authentication failed"
+
 typedef struct {
   /* The worker may get requests now; its register_ack is on its way. */
   void (*registered) (MrWorkerSession *session, gpointer data);
@@ -30,6 +33,9 @@ typedef struct {
   void (*completed) (MrWorkerSession *session, MrJob *job, const MrMessage *message, gpointer data);
   void (*failed) (MrWorkerSession *session, MrJob *job, MrErrorCode code, gpointer data);
 
+  /* A slot was freed because the worker did not confirm a cancel in time; `changed` follows. */
+  void (*zombie) (MrWorkerSession *session, gpointer data);
+
   /* The link broke under a running request. */
   void (*job_lost) (MrWorkerSession *session, MrJob *job, gpointer data);
 
@@ -42,6 +48,8 @@ typedef struct {
   gint64 heartbeat_us;
   gint64 pong_timeout_us;
   guint64 window_bytes; /* of each request in each direction, with flow_control */
+  const char *address;  /* where it comes from, behind trusted proxies */
+  MrKey *key;           /* nullable: that it authenticated with */
 } MrWorkerSettings;
 
 struct _MrWorkerSession {
@@ -51,11 +59,23 @@ struct _MrWorkerSession {
   char *name;    /* NULL until registered */
   char **models; /* what was acknowledged, in its order */
   gboolean registered;
+  gboolean left_in_order; /* set before `closed`: it or we drained */
   MrExtensions extensions;
   guint64 window_bytes;
   MrDispatchWorker dispatch;
   GHashTable *slots; /* Owned Slot by request id */
-  MrTimer deadline;  /* of the register, then of a drain */
+
+  /* For display. */
+  char *address;
+  char *version;       /* of its program; NULL when it does not say */
+  MrKey *key;          /* Owned, nullable */
+  gint64 connected_at; /* seconds since 1970 */
+  gint64 rtt_us;       /* of the last ping; -1 before */
+  guint64 n_requests;
+  guint64 n_errors;
+  double tokens_per_second; /* smoothed; 0 when unknown */
+
+  MrTimer deadline; /* of the register, then of a drain */
   const MrWorkerSessionEvents *events;
   gpointer data;
 };
@@ -88,6 +108,15 @@ void mr_worker_session_return_credit (MrWorkerSession *session, MrJob *job, gsiz
  * The job is no longer the session's; its slot stays until the worker says that the request is over.
  */
 void mr_worker_session_cancel (MrWorkerSession *session, MrJob *job, const char *reason);
+
+/** mr_worker_session_refresh: asks it to look at its backend's models again. */
+void mr_worker_session_refresh (MrWorkerSession *session);
+
+/** mr_worker_session_dismiss: closes the link with 1008, as for a wrong secret; no new requests. */
+void mr_worker_session_dismiss (MrWorkerSession *session);
+
+/** mr_worker_session_get_last_seen: seconds since 1970. */
+gint64 mr_worker_session_get_last_seen (MrWorkerSession *session);
 
 /**
  * mr_worker_session_drain:

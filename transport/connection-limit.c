@@ -76,3 +76,9 @@ mr_connection_limit_leave (MrConnectionLimit *limit, const char *address)
   else
     g_hash_table_remove (limit->by_address, address);
 }
+
+guint
+mr_connection_limit_get_total (MrConnectionLimit *limit)
+{
+  return limit->total;
+}

@@ -26,3 +26,6 @@ gboolean mr_connection_limit_enter (MrConnectionLimit *limit, const char *addres
 
 /** mr_connection_limit_leave: undoes a successful mr_connection_limit_enter(). */
 void mr_connection_limit_leave (MrConnectionLimit *limit, const char *address);
+
+/** mr_connection_limit_get_total: how many are open. */
+guint mr_connection_limit_get_total (MrConnectionLimit *limit);

@@ -525,3 +525,9 @@ mr_http_intake_set_max_connections (MrHttpIntake *intake, guint max_total, guint
 {
   mr_connection_limit_set (intake->limit, max_total, max_per_address);
 }
+
+guint
+mr_http_intake_get_connections (MrHttpIntake *intake)
+{
+  return mr_connection_limit_get_total (intake->limit);
+}

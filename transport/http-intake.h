@@ -97,3 +97,6 @@ void mr_http_intake_set_max_connections (MrHttpIntake *intake, guint max_total, 
 
 /** mr_http_intake_set_max_body: in bytes; at first %MR_LIMIT_REQUEST_BODY_BYTES. */
 void mr_http_intake_set_max_body (MrHttpIntake *intake, guint64 bytes);
+
+/** mr_http_intake_get_connections: how many that were accepted here are open, upgraded ones too. */
+guint mr_http_intake_get_connections (MrHttpIntake *intake);

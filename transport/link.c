@@ -538,6 +538,12 @@ mr_link_set_max_message (MrLink *link, gsize bytes)
 }
 
 gint64
+mr_link_get_last_ping (MrLink *link)
+{
+  return link->last_ping_us;
+}
+
+gint64
 mr_link_get_last_received (MrLink *link)
 {
   return link->last_received_us;

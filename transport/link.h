@@ -73,6 +73,9 @@ void mr_link_watch_silence (MrLink *link, gint64 ping_after_us, gint64 dead_afte
 /** mr_link_get_last_received: monotonic microseconds of the last bytes from the peer. */
 gint64 mr_link_get_last_received (MrLink *link);
 
+/** mr_link_get_last_ping: monotonic microseconds of the last `ping` message that silence caused; 0 before. */
+gint64 mr_link_get_last_ping (MrLink *link);
+
 /** mr_link_get_unsent: bytes queued that the kernel has not taken. */
 gsize mr_link_get_unsent (MrLink *link);
 

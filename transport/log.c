@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log lines on standard error: time, level, event, fields; and the way there for what libraries report through
- * GLib. Which events there are is the business of those who log.
+ * Where log lines go: to standard error or to the journal; and the way there for what libraries report through GLib.
+ * How a line looks is log-format.c's business, which events there are that of those who log.
  */
 #include "log.h"
+
+#include "log-format.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,6 +17,7 @@
 static const char *const level_names[] = { "trace", "debug", "info", "warn", "error" };
 
 static MrLogLevel threshold = MR_LOG_INFO;
+static MrLogFormat format = MR_LOG_FORMAT_TEXT;
 static GLogLevelFlags fatal_levels;
 
 gboolean
@@ -41,106 +44,98 @@ mr_log_is_enabled (MrLogLevel level)
   return level >= threshold;
 }
 
+void
+mr_log_set_format (MrLogFormat wanted)
+{
+  if (wanted == MR_LOG_FORMAT_AUTO)
+    wanted = g_log_writer_is_journald (STDERR_FILENO) ? MR_LOG_FORMAT_JOURNALD : MR_LOG_FORMAT_TEXT;
+  format = wanted;
+}
+
 static void
-append_time (GString *line)
+format_now (char *text, gsize size)
 {
   gint64 now = g_get_real_time ();
   time_t seconds = now / G_USEC_PER_SEC;
   struct tm utc;
-  char text[32];
+  gsize length;
 
   gmtime_r (&seconds, &utc);
-  strftime (text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  g_string_append_printf (line, "%s.%03dZ", text, (int) (now % G_USEC_PER_SEC / 1000));
-}
-
-static gboolean
-needs_quotes (const char *value)
-{
-  if (*value == '\0')
-    return TRUE;
-  for (const char *p = value; *p != '\0'; p++) {
-    if (!g_ascii_isgraph (*p) || *p == '"' || *p == '\\' || *p == '=')
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Line separators and the invisible formatting characters could make one line look like two, or like another. */
-static gboolean
-is_harmless (gunichar c)
-{
-  GUnicodeType type = g_unichar_type (c);
-
-  return g_unichar_isprint (c) && type != G_UNICODE_LINE_SEPARATOR && type != G_UNICODE_PARAGRAPH_SEPARATOR;
-}
-
-static void
-append_quoted (GString *line, const char *value)
-{
-  gsize left = strlen (value);
-
-  g_string_append_c (line, '"');
-  while (left > 0) {
-    gunichar c = g_utf8_get_char_validated (value, left);
-    gsize length = 1;
-
-    if (c == (gunichar) -1 || c == (gunichar) -2) {
-      g_string_append_printf (line, "\\x%02x", (guchar) *value);
-    } else {
-      length = g_utf8_next_char (value) - value;
-      if (c == '"' || c == '\\')
-        g_string_append_printf (line, "\\%c", (char) c);
-      else if (c == '\n')
-        g_string_append (line, "\\n");
-      else if (is_harmless (c))
-        g_string_append_len (line, value, length);
-      else
-        g_string_append_printf (line, "\\u%04x", c);
-    }
-    value += length;
-    left -= length;
-  }
-  g_string_append_c (line, '"');
+  length = strftime (text, size, "%Y-%m-%dT%H:%M:%S", &utc);
+  (void) g_snprintf (text + length, size - length, ".%03dZ", (int) (now % G_USEC_PER_SEC / 1000));
 }
 
 /* One write a line, so that lines of several threads or processes never mix. A log that cannot be written is lost. */
 static void
-write_line (const GString *line)
+write_line (MrLogLevel level, const char *event, const MrLogField *fields, gsize n)
 {
+  g_autoptr (GString) line = g_string_sized_new (256);
+  char time[32];
   gssize written;
 
+  format_now (time, sizeof time);
+  if (format == MR_LOG_FORMAT_JSON) {
+    mr_log_append_json (line, time, level_names[level], event, fields, n);
+  } else {
+    g_string_append_printf (line, "%s ", time);
+    mr_log_append_text (line, level_names[level], event, fields, n);
+  }
+  g_string_append_c (line, '\n');
   do
     written = write (STDERR_FILENO, line->str, line->len);
   while (written < 0 && errno == EINTR);
 }
 
+static void
+add_entry_field (GArray *entry, const char *name, const char *value)
+{
+  /* A length that is stated makes GLib send the value as it is, whatever bytes are in it. */
+  GLogField field = { name, value, (gssize) strlen (value) };
+
+  g_array_append_val (entry, field);
+}
+
+/* One datagram an entry. FALSE when there is no journal, or it takes none. */
+static gboolean
+send_to_journal (MrLogLevel level, const char *event, const MrLogField *fields, gsize n)
+{
+  static const char *const priorities[] = { "7", "7", "6", "4", "3" };
+  g_autoptr (GString) message = g_string_sized_new (256);
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GArray) entry = g_array_new (FALSE, FALSE, sizeof (GLogField));
+
+  mr_log_append_text (message, level_names[level], event, fields, n);
+  add_entry_field (entry, "MESSAGE", message->str);
+  add_entry_field (entry, "PRIORITY", priorities[level]);
+  add_entry_field (entry, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+  add_entry_field (entry, "MODELRELAY_EVENT", event);
+  for (gsize i = 0; i < n; i++) {
+    if (fields[i].value == NULL)
+      continue;
+    g_ptr_array_add (names, mr_log_journal_name (fields[i].name));
+    add_entry_field (entry, names->pdata[names->len - 1], fields[i].value);
+  }
+  return g_log_writer_journald (G_LOG_LEVEL_MESSAGE, (const GLogField *) (gpointer) entry->data, entry->len, NULL) ==
+         G_LOG_WRITER_HANDLED;
+}
+
 void
 mr_log_write (MrLogLevel level, const char *event, ...)
 {
-  g_autoptr (GString) line = g_string_sized_new (256);
-  const char *name;
-  va_list fields;
+  g_autoptr (GArray) fields = g_array_new (FALSE, FALSE, sizeof (MrLogField));
+  MrLogField field;
+  va_list pairs;
 
-  append_time (line);
-  g_string_append_printf (line, " %-5s %s", level_names[level], event);
-
-  va_start (fields, event);
-  while ((name = va_arg (fields, const char *)) != NULL) {
-    const char *value = va_arg (fields, const char *);
-
-    if (value == NULL)
-      continue;
-    g_string_append_printf (line, " %s=", name);
-    if (needs_quotes (value))
-      append_quoted (line, value);
-    else
-      g_string_append (line, value);
+  va_start (pairs, event);
+  while ((field.name = va_arg (pairs, const char *)) != NULL) {
+    field.value = va_arg (pairs, const char *);
+    g_array_append_val (fields, field);
   }
-  va_end (fields);
+  va_end (pairs);
 
-  g_string_append_c (line, '\n');
-  write_line (line);
+  if (format != MR_LOG_FORMAT_JOURNALD ||
+      !send_to_journal (level, event, (const MrLogField *) (gpointer) fields->data, fields->len))
+    write_line (level, event, (const MrLogField *) (gpointer) fields->data, fields->len);
 }
 
 static MrLogLevel

@@ -155,7 +155,7 @@ find_bad_line (const char *text)
 static gboolean
 check_groups (GKeyFile *file, const char *path, GError **error)
 {
-  static const char *const known[] = { "server", "worker", NULL };
+  static const char *const known[] = { "server", "worker", "models", NULL };
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
   for (gsize i = 0; groups[i] != NULL; i++) {
@@ -189,6 +189,23 @@ load_key_file (GKeyFile *file, const char *path, GError **error)
   return mr_options_error (error, "%s: line %u is neither a key=value within a [group] nor a # comment", path, line);
 }
 
+/* The keys of the program's free group. */
+static void
+apply_group (const MrOptionGroup *group, GKeyFile *file, gpointer config)
+{
+  GHashTable *table = *(GHashTable **) G_STRUCT_MEMBER_P (config, group->offset);
+  g_auto (GStrv) keys = g_key_file_get_keys (file, group->name, NULL, NULL);
+
+  for (gsize i = 0; keys != NULL && keys[i] != NULL; i++) {
+    g_autofree char *value = g_key_file_get_value (file, group->name, keys[i], NULL);
+    char **values = g_strsplit (value, ",", -1);
+
+    for (char **at = values; *at != NULL; at++)
+      g_strstrip (*at);
+    g_hash_table_replace (table, g_strdup (keys[i]), values);
+  }
+}
+
 static gboolean
 apply_config_file (const MrProgram *program, const char *path, gpointer config, GError **error)
 {
@@ -213,6 +230,8 @@ apply_config_file (const MrProgram *program, const char *path, gpointer config, 
     if (!set_from (option, is_file, config, value, origin, error))
       return FALSE;
   }
+  if (program->group != NULL)
+    apply_group (program->group, file, config);
   return TRUE;
 }
 
@@ -363,9 +382,12 @@ apply_command_line (GArray *arguments, const MrOption *table, gpointer config, G
 /* --- Everything together --- */
 
 static gboolean
-apply_defaults (const MrOption *table, gpointer config, GError **error)
+apply_defaults (const MrProgram *program, gpointer config, GError **error)
 {
-  for (const MrOption *option = table; option->name != NULL; option++) {
+  if (program->group != NULL)
+    *(GHashTable **) G_STRUCT_MEMBER_P (config, program->group->offset) =
+        g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_strfreev);
+  for (const MrOption *option = program->options; option->name != NULL; option++) {
     g_autofree char *origin = g_strdup_printf ("default of --%s", option->name);
 
     if (option->default_value != NULL && !mr_options_set (option, config, option->default_value, origin, error))
@@ -378,7 +400,7 @@ static gboolean
 apply_all (const MrProgram *program, GArray *arguments, const char *const *envp, const char *config_file,
            gpointer config, GError **error)
 {
-  return apply_defaults (program->options, config, error) &&
+  return apply_defaults (program, config, error) &&
          (config_file == NULL || apply_config_file (program, config_file, config, error)) &&
          apply_environment (program->options, envp, config, error) &&
          apply_command_line (arguments, program->options, config, error);
@@ -435,4 +457,6 @@ mr_options_clear (const MrProgram *program, gpointer config)
     else if (option->type == MR_OPTION_STRING)
       g_clear_pointer ((char **) place, option->secret ? mr_options_free_secret : (void (*) (char *)) g_free);
   }
+  if (program->group != NULL)
+    g_clear_pointer ((GHashTable **) G_STRUCT_MEMBER_P (config, program->group->offset), g_hash_table_unref);
 }

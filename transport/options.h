@@ -38,14 +38,22 @@ typedef struct {
 /** MrOptionsAction: what the command line asked for besides running. */
 typedef enum { MR_OPTIONS_RUN, MR_OPTIONS_HELP, MR_OPTIONS_VERSION, MR_OPTIONS_CHECK_CONFIG } MrOptionsAction;
 
+/** MrOptionGroup: a group of the config file whose keys are names that the operator chooses. `offset`: of a
+ * GHashTable * in the config struct, from each key (char *) to its comma-separated values (char **), never %NULL. */
+typedef struct {
+  const char *name;
+  gsize offset;
+} MrOptionGroup;
+
 /**
  * MrProgram: what --help needs beside the table.
  */
 typedef struct {
   const char *name;
   const char *summary;
-  const char *config_group; /* group of the key file, e.g. "server" */
-  const MrOption *options;  /* ends with a row whose name is NULL */
+  const char *config_group;   /* group of the key file, e.g. "server" */
+  const MrOption *options;    /* ends with a row whose name is NULL */
+  const MrOptionGroup *group; /* NULL for none */
 } MrProgram;
 
 /**

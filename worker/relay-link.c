@@ -100,6 +100,7 @@ send_register (MrRelayLink *self)
                         .models = (char **) context->models,
                         .max_concurrent = context->max_concurrent,
                         .protocol_version = (char *) MR_PROTOCOL_VERSION,
+                        .version = (char *) MR_VERSION,
                         .extensions = extensions };
 
   message.current_load = context->load;

@@ -4,12 +4,14 @@
  */
 #include "worker-config.h"
 
+#include "bus.h"
 #include "error.h"
 #include "limits.h"
 #include "log.h"
 
 #include <string.h>
 
+static const char *const log_formats[] = { "auto", "text", "json", "journald", NULL };
 static const char *const log_levels[] = { "trace", "debug", "info", "warn", "error", NULL };
 
 static const MrOption worker_options[] = {
@@ -78,6 +80,14 @@ static const MrOption worker_options[] = {
     .secret = TRUE,
     .argument = "HEADER",
     .help = "\"Name: value\" sent with every request to the backend" },
+  { .name = "log-format",
+    .environment = "LOG_FORMAT",
+    .type = MR_OPTION_CHOICE,
+    .offset = G_STRUCT_OFFSET (MrWorkerConfig, log_format),
+    .default_value = "auto",
+    .choices = log_formats,
+    .argument = "FORMAT",
+    .help = "auto (journald where it listens, else text), text, json or journald" },
   { .name = "log-level",
     .environment = "LOG_LEVEL",
     .type = MR_OPTION_CHOICE,
@@ -86,6 +96,15 @@ static const MrOption worker_options[] = {
     .choices = log_levels,
     .argument = "LEVEL",
     .help = "trace, debug, info, warn or error" },
+  { .name = "dbus",
+    .environment = "MODELRELAY_DBUS",
+    .type = MR_OPTION_CHOICE,
+    .offset = G_STRUCT_OFFSET (MrWorkerConfig, dbus),
+    .default_value = "auto",
+    .choices = mr_bus_choices,
+    .argument = "BUS",
+    .help = "Where the status is shown: the system or the session bus, or none; auto is the system bus under a system "
+            "unit of systemd, else the session bus" },
   { NULL },
 };
 

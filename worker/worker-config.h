@@ -23,7 +23,9 @@ typedef struct {
   char *max_concurrency; /* a number, or "auto" */
   gint64 poll_interval_us;
   char **backend_headers; /* (nullable): each "Name: value" */
+  int log_format;         /* an MrLogFormat */
   int log_level;          /* an MrLogLevel */
+  int dbus;               /* an MrBusChoice */
 } MrWorkerConfig;
 
 /** mr_worker_program: the table of options, for --help and --version. */

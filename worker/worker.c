@@ -126,14 +126,22 @@ static const MrRelayLinkEvents link_events = {
   .refresh = on_link_refresh,
 };
 
+/* (transfer full): on its way to the relay */
+static MrRelayLink *
+start_link (MrWorker *self, const char *url)
+{
+  MrRelayLink *link = mr_relay_link_new (&self->context, url, &link_events, self);
+
+  mr_relay_link_start (link);
+  return link;
+}
+
 /* A registration names models and capacity, so links wait for the first word about the backend. */
 static void
 start_links (MrWorker *self)
 {
   for (char **url = self->context.config->proxy_urls; *url != NULL; url++) {
-    MrRelayLink *link = mr_relay_link_new (&self->context, *url, &link_events, self);
-    g_ptr_array_add (self->links, link);
-    mr_relay_link_start (link);
+    g_ptr_array_add (self->links, start_link (self, *url));
   }
 }
 
@@ -213,6 +221,21 @@ mr_worker_refresh_models (MrWorker *self)
   }
 }
 
+void
+mr_worker_reconnect (MrWorker *self)
+{
+  g_return_if_fail (MR_IS_WORKER (self));
+  for (guint i = 0; i < self->links->len && !self->context.draining; i++) {
+    MrRelayLink **link = (MrRelayLink **) &g_ptr_array_index (self->links, i);
+
+    if (mr_relay_link_get_state (*link) != MR_RELAY_READY || self->context.load == 0) {
+      mr_relay_link_free (*link);
+      *link = start_link (self, self->context.config->proxy_urls[i]);
+    }
+  }
+  report_to_relays (self);
+}
+
 MrWorkerState
 mr_worker_get_state (MrWorker *self)
 {
@@ -256,6 +279,38 @@ mr_worker_get_models (MrWorker *self)
 {
   g_return_val_if_fail (MR_IS_WORKER (self), NULL);
   return self->context.models;
+}
+
+gboolean
+mr_worker_get_relay (MrWorker *self, guint i, MrWorkerRelay *relay)
+{
+  g_return_val_if_fail (MR_IS_WORKER (self), FALSE);
+  if (i >= g_strv_length (self->context.config->proxy_urls)) {
+    return FALSE;
+  }
+  relay->url = self->context.config->proxy_urls[i];
+  relay->state = mr_relay_state_name (MR_RELAY_STOPPED);
+  relay->status = "stopped";
+  if (i < self->links->len) {
+    MrRelayLink *link = g_ptr_array_index (self->links, i);
+    relay->state = mr_relay_state_name (mr_relay_link_get_state (link));
+    relay->status = mr_relay_link_get_status (link);
+  }
+  return TRUE;
+}
+
+const char *
+mr_worker_get_name (MrWorker *self)
+{
+  g_return_val_if_fail (MR_IS_WORKER (self), NULL);
+  return self->context.config->worker_name != NULL ? self->context.config->worker_name : g_get_host_name ();
+}
+
+const char *
+mr_worker_get_backend_url (MrWorker *self)
+{
+  g_return_val_if_fail (MR_IS_WORKER (self), NULL);
+  return self->context.config->backend_url;
 }
 
 guint

@@ -58,6 +58,10 @@ void mr_worker_drain (MrWorker *worker);
 /** mr_worker_refresh_models: asks the backend now instead of at the next interval. */
 void mr_worker_refresh_models (MrWorker *worker);
 
+/** mr_worker_reconnect: connects anew, without back-off, to each relay that it is not registered with, and to the
+ * others unless a request is running. Not while stopped or draining. */
+void mr_worker_reconnect (MrWorker *worker);
+
 MrWorkerState mr_worker_get_state (MrWorker *worker);
 
 /** mr_worker_get_status_text: (transfer full) */
@@ -65,6 +69,22 @@ char *mr_worker_get_status_text (MrWorker *worker);
 
 /** mr_worker_get_models: (transfer none) */
 const char *const *mr_worker_get_models (MrWorker *worker);
+
+/** MrWorkerRelay: how one relay is doing. Borrowed until the main loop's next turn. */
+typedef struct {
+  const char *url;
+  const char *state;  /* a name of relay-state.h */
+  const char *status; /* a sentence for a person */
+} MrWorkerRelay;
+
+/** mr_worker_get_relay: number @i of the configured relays; %FALSE when there is none. */
+gboolean mr_worker_get_relay (MrWorker *worker, guint i, MrWorkerRelay *relay);
+
+/** mr_worker_get_name: (transfer none): what relays know it by. */
+const char *mr_worker_get_name (MrWorker *worker);
+
+/** mr_worker_get_backend_url: (transfer none) */
+const char *mr_worker_get_backend_url (MrWorker *worker);
 
 guint mr_worker_get_load (MrWorker *worker);
 guint mr_worker_get_max_concurrent (MrWorker *worker);

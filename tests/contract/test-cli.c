@@ -253,14 +253,14 @@ test_bad_environment (void)
 static void
 test_secret_required (void)
 {
-  const char *const programs[] = { stage_server_path (), stage_worker_path () };
+  /* Whether the relay needs one depends on the keys in its database, which a check does not open. */
+  g_auto (Run) server = run (stage_server_path (), "--listen", "127.0.0.1:0", "WORKER_SECRET=");
+  g_auto (Run) worker = run (stage_worker_path (), "--check-config", NULL, "WORKER_SECRET=");
 
-  for (guint i = 0; i < G_N_ELEMENTS (programs); i++) {
-    g_auto (Run) none = run (programs[i], "--check-config", NULL, "WORKER_SECRET=");
-
-    g_assert_cmpint (none.exit_code, ==, 2);
-    g_assert_nonnull (strstr (none.err, "worker-secret"));
-  }
+  g_assert_cmpint (server.exit_code, ==, 2);
+  g_assert_nonnull (strstr (server.err, "modelrelay-server: --worker-secret is required"));
+  g_assert_cmpint (worker.exit_code, ==, 2);
+  g_assert_nonnull (strstr (worker.err, "worker-secret"));
 }
 
 /* A file that is removed when the test is over. */

@@ -393,7 +393,8 @@ test_worker_drains (void)
   g_assert_cmpint (mrt_process_wait_exit (chain.worker, MRT_WAIT_MS), ==, 0);
 }
 
-/* Another relay on the same port: the worker finds it. */
+/* In the middle of two streams; another relay on the same port: the worker is there within 3 s, and its backend is told
+ * that the streams are over. */
 static void
 test_relay_killed (void)
 {
@@ -401,17 +402,36 @@ test_relay_killed (void)
   g_autofree char *listen = NULL;
   const char *argv[] = { stage_server_path (), "--listen", NULL, NULL };
   const char *env[] = { "WORKER_SECRET=" STAGE_SECRET, NULL };
+  MrtStream *streams[2];
+  MrtBackendRequest *running[2];
+  MrtResponse *answers[2];
   g_autoptr (MrtStream) client = NULL;
   g_autoptr (MrtBackendRequest) request = NULL;
   g_autoptr (MrtResponse) response = NULL;
 
-  chain_open (&chain, "1");
+  chain_open (&chain, "2");
   listen = g_strdup_printf ("127.0.0.1:%u", chain.relay->port);
   argv[2] = listen;
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++) {
+    streams[i] = stage_post (chain.relay, STAGE_STREAM);
+    running[i] = mrt_backend_accept (chain.backend);
+    mrt_backend_sse_head (running[i]);
+    mrt_backend_event (running[i], "data: 1\n\n");
+    answers[i] = mrt_client_receive_head (streams[i], FALSE);
+  }
   mrt_process_signal (chain.relay->process, SIGKILL);
   mrt_process_free (chain.relay->process);
   chain.relay->process = mrt_process_start (argv, env);
   g_free (mrt_process_wait_log (chain.relay->process, "listening"));
+  stage_wait_health (chain.relay, "workers_connected", 1, 3000);
+  for (guint i = 0; i < G_N_ELEMENTS (streams); i++) {
+    mrt_body_finish (&answers[i]->body, MRT_WAIT_MS);
+    g_assert_cmpint (answers[i]->body.state, !=, MRT_BODY_COMPLETE);
+    g_assert_true (mrt_backend_wait_gone (running[i], MRT_WAIT_MS));
+    mrt_response_free (answers[i]);
+    mrt_stream_free (streams[i]);
+    mrt_backend_request_free (running[i]);
+  }
   client = stage_post (chain.relay, STAGE_BODY);
   request = mrt_backend_accept (chain.backend);
   mrt_backend_answer (request, 200, NULL, "back again");

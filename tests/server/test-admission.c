@@ -39,6 +39,32 @@ test_model_and_stream (void)
   check ("/v1/chat/completions", "{\"model\":\"a\",\"stream\":1}", "a", FALSE);
 }
 
+/* Where the model's value is: with its quotes in JSON, without in a form. */
+static void
+test_model_place (void)
+{
+  static const struct {
+    const char *type;
+    const char *body;
+    const char *value;
+  } cases[] = {
+    { "application/json", "{\"model\":\"x\", \"model\" : \"a\\u0062\"}", "\"a\\u0062\"" },
+    { "multipart/form-data; boundary=q",
+      "--q\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\r\n\r\nwhisper\r\n"
+      "--q\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--q--\r\n",
+      "whisper-1" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GBytes) bytes = g_bytes_new_static (cases[i].body, strlen (cases[i].body));
+    g_auto (MrAdmission) admission = { 0 };
+
+    g_assert_true (mr_admission_check ("/v1/audio/transcriptions", cases[i].type, bytes, &admission, NULL));
+    g_assert_cmpmem (cases[i].body + admission.model_offset, admission.model_length, cases[i].value,
+                     strlen (cases[i].value));
+  }
+}
+
 static void
 test_refused (void)
 {
@@ -71,5 +97,6 @@ main (int argc, char **argv)
   g_test_add_func ("/contract/A2/model-and-stream", test_model_and_stream);
   g_test_add_func ("/contract/A5/refused", test_refused);
   g_test_add_func ("/admission/api", test_api);
+  g_test_add_func ("/admission/model-place", test_model_place);
   return g_test_run ();
 }

@@ -91,8 +91,9 @@ make_environment (const char *const *env)
 {
   static const char *const kept[] = { "PATH",         "HOME",         "TMPDIR",        "G_DEBUG",        "G_SLICE",
                                       "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "MALLOC_PERTURB_" };
-  char **result = g_new0 (char *, 1);
+  char **result = g_environ_setenv (g_new0 (char *, 1), "DATABASE_URL", "sqlite::memory:", TRUE);
 
+  result = g_environ_setenv (result, "MODELRELAY_DBUS", "none", TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (kept); i++) {
     if (g_getenv (kept[i]) != NULL)
       result = g_environ_setenv (result, kept[i], g_getenv (kept[i]), TRUE);

@@ -11,7 +11,7 @@ typedef struct _MrtProcess MrtProcess;
 /**
  * mrt_process_start:
  * @argv: program and arguments
- * @env: (nullable): "NAME=value" strings beside a minimal environment
+ * @env: (nullable): "NAME=value" strings beside a minimal environment: no bus, and keys in memory
  *
  * Returns: (transfer full): the running process; the kernel kills it when the test program dies
  */

@@ -1,41 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log lines: their form, their escaping, levels, and what GLib's own log makes of them. Lines are read back from
- * standard error through a file.
+ * Log lines as text and as JSON: their form, their escaping, levels, and what GLib's own log makes of them. The journal
+ * is test-log-journal.c's business.
  */
+#include "json.h"
 #include "log.h"
+#include "log-capture.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
-
-static char *capture_path;
-static int real_stderr;
-
-static void
-capture_begin (void)
-{
-  int fd = g_file_open_tmp ("test-log-XXXXXX", &capture_path, NULL);
-
-  g_assert_cmpint (fd, >=, 0);
-  real_stderr = dup (STDERR_FILENO);
-  g_assert_cmpint (dup2 (fd, STDERR_FILENO), ==, STDERR_FILENO);
-  close (fd);
-}
-
-static char *
-capture_end (void)
-{
-  char *text;
-
-  dup2 (real_stderr, STDERR_FILENO);
-  close (real_stderr);
-  g_assert_true (g_file_get_contents (capture_path, &text, NULL, NULL));
-  unlink (capture_path);
-  g_clear_pointer (&capture_path, g_free);
-  return text;
-}
 
 /* The line without its time, which was checked. */
 static const char *
@@ -51,10 +23,10 @@ test_form (void)
   g_autofree char *text = NULL;
   g_auto (GStrv) lines = NULL;
 
-  capture_begin ();
+  log_capture_begin ();
   mr_log_write (MR_LOG_INFO, "request dispatched", "request_id", "r-1", "worker", "gpu/0", NULL);
   mr_log_write (MR_LOG_ERROR, "backend error", "left_out", NULL, "status", "502", NULL);
-  text = capture_end ();
+  text = log_capture_end ();
   lines = g_strsplit (text, "\n", -1);
 
   g_assert_cmpuint (g_strv_length (lines), ==, 3);
@@ -71,9 +43,9 @@ test_time_is_now (void)
   g_autofree char *text = NULL;
   GTimeSpan behind;
 
-  capture_begin ();
+  log_capture_begin ();
   mr_log_write (MR_LOG_INFO, "x", NULL);
-  text = capture_end ();
+  text = log_capture_end ();
   *strchr (text, ' ') = '\0';
   logged = g_date_time_new_from_iso8601 (text, NULL);
   g_assert_nonnull (logged);
@@ -105,10 +77,88 @@ test_no_forged_lines (void)
     g_autofree char *expected = g_strdup_printf ("warn  event field=%s\n", cases[i].shown);
     g_autofree char *text = NULL;
 
-    capture_begin ();
+    log_capture_begin ();
     mr_log_write (MR_LOG_WARN, "event", "field", cases[i].value, NULL);
-    text = capture_end ();
+    text = log_capture_end ();
     g_assert_cmpstr (after_time (text), ==, expected);
+  }
+}
+
+/* One line of JSON, with its time checked and cut off. */
+static char *
+log_as_json (const char *name, const char *value)
+{
+  g_autofree char *line = NULL;
+
+  mr_log_set_format (MR_LOG_FORMAT_JSON);
+  log_capture_begin ();
+  mr_log_write (MR_LOG_WARN, "request dispatched", "request_id", "r-1", "left_out", NULL, name, value, NULL);
+  line = log_capture_end ();
+  mr_log_set_format (MR_LOG_FORMAT_TEXT);
+  g_assert_true (g_regex_match_simple (
+      "^{\"time\":\"\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z\",\"level\":", line, 0, 0));
+  return g_strdup (strstr (line, "\"level\""));
+}
+
+static void
+test_json_form (void)
+{
+  g_autofree char *plain = log_as_json ("worker", "gpu/0 Grüße 😀");
+  g_autofree char *nasty = log_as_json ("worker", "a\"b\\c\nd\x1b\x7f\xff\u2028\u202e\xc2\x85\U000e0001");
+
+  g_assert_cmpstr (plain, ==,
+                   "\"level\":\"warn\",\"event\":\"request dispatched\",\"request_id\":\"r-1\","
+                   "\"worker\":\"gpu/0 Grüße 😀\"}\n");
+  g_assert_cmpstr (nasty, ==,
+                   "\"level\":\"warn\",\"event\":\"request dispatched\",\"request_id\":\"r-1\","
+                   "\"worker\":\"a\\\"b\\\\c\\nd\\u001b\\u007f\\ufffd\\u2028\\u202e\\u0085\\udb40\\udc01\"}\n");
+}
+
+static char *
+random_value (void)
+{
+  GString *value = g_string_new (NULL);
+
+  for (int i = g_test_rand_int_range (0, 20); i > 0; i--) {
+    gunichar c = (gunichar) g_test_rand_int_range (1, 0x110000);
+
+    switch (g_test_rand_int_range (0, 4)) {
+    case 0:
+      g_string_append_c (value, (char) g_test_rand_int_range (1, 256));
+      break;
+    case 1:
+      g_string_append_c (value, "\"\\\n,:{}"[g_test_rand_int_range (0, 7)]);
+      break;
+    default:
+      if (g_unichar_validate (c))
+        g_string_append_unichar (value, c);
+    }
+  }
+  return g_string_free (value, FALSE);
+}
+
+/* Whatever the value, one line and one valid object, from which text comes back as it was. */
+static void
+test_json_random (void)
+{
+  static const char *const names[] = { "level", "event", "request_id", "nasty" };
+
+  for (guint i = 0; i < 3000; i++) {
+    g_autofree char *value = random_value ();
+    g_autofree char *tail = log_as_json ("nasty", value);
+    g_autofree char *object = g_strconcat ("{", tail, NULL);
+    g_autofree char *read_back = NULL;
+    g_autoptr (GError) error = NULL;
+    MrJsonValue members[G_N_ELEMENTS (names)];
+
+    g_assert_true (strchr (object, '\n') == object + strlen (object) - 1);
+    g_assert_true (g_utf8_validate (object, -1, NULL));
+    mr_json_scan_members (object, strlen (object), names, members, G_N_ELEMENTS (names), &error);
+    g_assert_no_error (error);
+    read_back = mr_json_dup_string (&members[3], &error);
+    g_assert_no_error (error);
+    if (g_utf8_validate (value, -1, NULL))
+      g_assert_cmpstr (read_back, ==, value);
   }
 }
 
@@ -131,10 +181,10 @@ test_levels (void)
   mr_log_set_level (MR_LOG_WARN);
   g_assert_false (mr_log_is_enabled (MR_LOG_INFO));
   g_assert_true (mr_log_is_enabled (MR_LOG_WARN));
-  capture_begin ();
+  log_capture_begin ();
   mr_log (MR_LOG_INFO, "quiet", NULL);
   mr_log (MR_LOG_ERROR, "loud", NULL);
-  text = capture_end ();
+  text = log_capture_end ();
   mr_log_set_level (MR_LOG_INFO);
   g_assert_cmpstr (after_time (text), ==, "error loud\n");
 }
@@ -207,6 +257,8 @@ main (int argc, char **argv)
   g_test_add_func ("/transport/log/form", test_form);
   g_test_add_func ("/transport/log/time-is-now", test_time_is_now);
   g_test_add_func ("/transport/log/no-forged-lines", test_no_forged_lines);
+  g_test_add_func ("/contract/H2/json/form", test_json_form);
+  g_test_add_func ("/contract/H2/json/random", test_json_random);
   g_test_add_func ("/transport/log/levels", test_levels);
   g_test_add_func ("/transport/log/glib/warning", test_glib_warning);
   g_test_add_func ("/transport/log/glib/critical-is-fatal", test_glib_critical_is_fatal);

@@ -18,6 +18,7 @@ typedef struct {
   gint64 timeout_us;
   guint64 size;
   int level;
+  GHashTable *aliases;
 } Config;
 
 static const char *const levels[] = { "trace", "debug", "info", NULL };
@@ -51,7 +52,8 @@ static const MrOption options[] = {
   { NULL },
 };
 
-static const MrProgram program = { "modelrelay-test", "Tests the options of programs.", "server", options };
+static const MrOptionGroup group = { "models", G_STRUCT_OFFSET (Config, aliases) };
+static const MrProgram program = { "modelrelay-test", "Tests the options of programs.", "server", options, &group };
 
 static char *directory;
 
@@ -289,6 +291,27 @@ test_config_values_are_literal (void)
   mr_options_clear (&program, &config);
 }
 
+/* The free group, whose keys are the operator's own names. */
+static void
+test_group (void)
+{
+  g_autofree char *path = write_file ("group.conf", "[models]\ngpt-4o:x/y = a , b\none=c\n[server]\nworker-name=n\n");
+  g_autofree char *flag = g_strconcat ("--config=", path, NULL);
+  char **models;
+  Config config;
+
+  parse_well (flag, "", &config);
+  g_assert_cmpuint (g_hash_table_size (config.aliases), ==, 2);
+  models = g_hash_table_lookup (config.aliases, "gpt-4o:x/y");
+  g_assert_cmpstr (models[0], ==, "a");
+  g_assert_cmpstr (models[1], ==, "b");
+  g_assert_null (models[2]);
+  mr_options_clear (&program, &config);
+  parse_well ("", "", &config);
+  g_assert_cmpuint (g_hash_table_size (config.aliases), ==, 0);
+  mr_options_clear (&program, &config);
+}
+
 static void
 test_secret_files (void)
 {
@@ -398,15 +421,15 @@ main (int argc, char **argv)
   g_test_add_func ("/transport/options/bad-config-files", test_bad_config_files);
   g_test_add_func ("/transport/options/missing-config-file", test_missing_config_file);
   g_test_add_func ("/transport/options/config-values-are-literal", test_config_values_are_literal);
+  g_test_add_func ("/transport/options/group", test_group);
   g_test_add_func ("/transport/options/secret-files", test_secret_files);
   g_test_add_func ("/transport/options/bad-secret-files", test_bad_secret_files);
   g_test_add_func ("/transport/options/actions", test_actions);
   g_test_add_func ("/transport/options/help", test_help);
   result = g_test_run ();
 
-  static const char *const files[] = {
-    "precedence.conf", "bad.conf", "literal.conf", "secret", "secret.conf", "empty"
-  };
+  static const char *const files[] = { "precedence.conf", "bad.conf", "literal.conf", "secret",
+                                       "secret.conf",     "empty",    "group.conf" };
   for (gsize i = 0; i < G_N_ELEMENTS (files); i++) {
     g_autofree char *path = g_build_filename (directory, files[i], NULL);
 

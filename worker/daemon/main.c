@@ -2,7 +2,7 @@
 /*
  * modelrelay-worker: options, signals, exit status. The work is done by the library.
  */
-#include "worker.h"
+#include "worker-dbus.h"
 
 #include "log.h"
 #include "program.h"
@@ -45,20 +45,24 @@ on_drained (MrWorker *worker, gpointer data)
 static int
 run (MrWorkerConfig *config)
 {
+  MrBusChoice bus = (MrBusChoice) config->dbus;
   g_autoptr (MrReactor) reactor = mr_reactor_new (NULL);
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   Daemon daemon = { .worker = mr_worker_new (reactor, config), .loop = loop, .status = EXIT_DRAINED };
+  MrWorkerDBus *dbus = mr_worker_dbus_new (reactor, daemon.worker);
   guint terminate = g_unix_signal_add (SIGTERM, on_terminate, &daemon);
   guint interrupt = g_unix_signal_add (SIGINT, on_terminate, &daemon);
   guint hangup = g_unix_signal_add (SIGHUP, on_terminate, &daemon);
 
   g_signal_connect (daemon.worker, "drained", G_CALLBACK (on_drained), &daemon);
   mr_worker_start (daemon.worker);
+  mr_worker_dbus_join (dbus, bus);
   g_main_loop_run (loop);
 
   g_source_remove (terminate);
   g_source_remove (interrupt);
   g_source_remove (hangup);
+  mr_worker_dbus_free (dbus);
   g_object_unref (daemon.worker);
   /* Our last words go out, and cancelled operations come back. */
   while (mr_reactor_get_lingering (reactor) > 0 || g_main_context_pending (NULL)) {
@@ -93,5 +97,6 @@ main (int argc, char **argv)
   }
   mr_program_init ();
   mr_log_set_level ((MrLogLevel) config->log_level);
+  mr_log_set_format ((MrLogFormat) config->log_format);
   return run (g_steal_pointer (&config));
 }

@@ -27,7 +27,7 @@ class Program {
     this.killed = false;
     this.child = spawn(path, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...environment, WORKER_SECRET: SECRET },
+      env: { ...environment, WORKER_SECRET: SECRET, DATABASE_URL: 'sqlite::memory:', MODELRELAY_DBUS: 'none' },
     });
     running.add(this);
     createInterface({ input: this.child.stderr }).on('line', (line) => this.lines.push(line));
