@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench-client: the load client of scripts/bench. Options and requests; the modes have files of their own.
+ * bench-client: the load client of scripts/bench. Options and requests; the modes have files of their own. With an API
+ * key in BENCH_API_KEY each request carries it.
  */
 #include "client.h"
 
@@ -8,11 +9,12 @@
 #include "process-sample.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define POST_HEAD                                                                                                      \
-  "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "        \
-  "%zu\r\n\r\n"
+  "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n%s%s%s"                  \
+  "Content-Length: %zu\r\n\r\n"
 
 typedef struct {
   const char *name;
@@ -42,7 +44,9 @@ static size_t
 post (char *out, const char *body, size_t more)
 {
   size_t length = strlen (body);
-  int head = snprintf (out, REQUEST_MAX, POST_HEAD, length + more);
+  const char *key = getenv ("BENCH_API_KEY");
+  int head = snprintf (out, REQUEST_MAX, POST_HEAD, key != NULL ? "Authorization: Bearer " : "", key != NULL ? key : "",
+                       key != NULL ? "\r\n" : "", length + more);
 
   memcpy (out + head, body, length);
   return (size_t) head + length;
@@ -70,7 +74,9 @@ client_request_body (char *out, const Options *options)
 {
   char body[REQUEST_MAX / 2];
 
-  (void) snprintf (body, sizeof (body), "{\"model\":\"bench\",\"stream\":false,\"bench\":{\"size\":%llu},\"pad\":\"",
+  (void) snprintf (body, sizeof (body),
+                   "{\"model\":\"bench\",\"stream\":false,\"messages\":[{\"role\":\"user\",\"content\":\"Say "
+                   "something.\"}],\"bench\":{\"size\":%llu},\"pad\":\"",
                    (unsigned long long) options->size);
   return post (out, body, (size_t) options->upload + 2);
 }

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 START_SECONDS = 10
@@ -115,7 +116,8 @@ class Stage:
         self.log_dir = log_dir
         self.nginx_path = nginx
         self.log_level = log_level
-        self.env = dict(os.environ, WORKER_SECRET=secrets.token_hex(16))
+        self.env = dict(os.environ, WORKER_SECRET=secrets.token_hex(16), DATABASE_URL=f"sqlite:{log_dir}/relay.db",
+                        MODELRELAY_DBUS="none")
         self.processes = []
         self.ports = {}
         self.pids = {}
@@ -158,20 +160,33 @@ class Stage:
         listen = f"127.0.0.1:{port}"
         return [self.build_dir / "server/modelrelay-server", "--listen", listen, "--log-level", log_level]
 
-    def start_relay(self):
+    def start_relay(self, name="relay", target="modelrelay", options=()):
         port = free_port()
-        process = self.spawn("relay", self.relay_command(port, self.log_level))
+        process = self.spawn(name, [*self.relay_command(port, self.log_level), *options])
         wait_for(lambda: "200 OK" in http_get(port, "/health"), "the relay's first answer")
-        self.ports["modelrelay"] = port
-        self.pids["relay"] = process.pid
+        self.ports[target] = port
+        self.pids[name] = process.pid
 
-    def start_worker(self):
-        relay = self.ports["modelrelay"]
+    def start_worker(self, name="worker", target="modelrelay"):
+        relay = self.ports[target]
         command = [self.build_dir / "worker/modelrelay-worker", "--proxy-url", f"http://127.0.0.1:{relay}"]
         command += ["--backend-url", f"http://127.0.0.1:{self.ports['direct']}", "--log-level", self.log_level]
-        process = self.spawn("worker", [*command, "--max-concurrency", WORKER_SLOTS])
-        wait_for(lambda: '"bench"' in http_get(relay, "/v1/models"), "the worker's registration")
-        self.pids["worker"] = process.pid
+        process = self.spawn(name, [*command, "--max-concurrency", WORKER_SLOTS])
+        wait_for(lambda: '"workers_connected":1' in http_get(relay, "/health"), "the worker's registration")
+        self.pids[name] = process.pid
+
+    def start_pair(self, name, options):
+        """Another relay and worker, measured as @name."""
+        self.start_relay(f"{name}-relay", name, options)
+        self.start_worker(f"{name}-worker", name)
+
+    def create_key(self, target, token, spec):
+        """Makes an API key and returns its secret."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[target]}/admin/keys", json.dumps(spec).encode(),
+                                         {"Authorization": f"Bearer {token}"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=5) as answer:
+            return json.load(answer)["secret"]
 
     def start_nginx(self):
         port = free_port()
@@ -188,7 +203,7 @@ class Stage:
         self.pids["nginx"] = int(children[0])
 
     def client_command(self, target, mode, options):
-        watched = {"direct": [], "nginx": ["nginx"], "modelrelay": ["relay", "worker"]}[target]
+        watched = {"direct": [], "nginx": ["nginx"], "modelrelay": ["relay", "worker"]}.get(target, [f"{target}-relay"])
         command = [self.build_dir / "tests/bench/bench-client", mode, "--port", self.ports[target]]
         command += ["--control", self.ports["direct"]]
         for name in watched:
@@ -197,10 +212,11 @@ class Stage:
             command += [f"--{name}", value]
         return [str(part) for part in command]
 
-    def client(self, target, mode, **options):
+    def client(self, target, mode, key=None, **options):
         """Runs the load client to its end and returns its figures."""
         command = self.client_command(target, mode, options)
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=self.env, check=False)
+        env = dict(self.env, BENCH_API_KEY=key) if key else self.env
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env, check=False)
         if not done.stdout:
             raise Failure(f"no figures from: {' '.join(command)}")
         return json.loads(done.stdout)
