@@ -96,6 +96,44 @@ class Report:
         return codes
 
 
+@dataclass
+class Counts:
+    """Requests that came to their end, as clients saw them and as the relay's metrics say."""
+
+    seen: dict  # verdict -> number
+    told: dict  # outcome, "received", "refused" -> number
+
+    @classmethod
+    def now(cls, report, stage):
+        metrics = stage.get_metrics()
+        told = collections.Counter()
+        for name, value in metrics.items():
+            if match := re.match(r'modelrelay_requests_total\{.*outcome="(\w+)"\}', name):
+                told[match[1]] += value
+        for name in "received", "refused":
+            told[name] = metrics[f"modelrelay_requests_{name}_total"]
+        seen = collections.Counter()
+        for name, value in report.counts.items():
+            if name.startswith("outcome: "):
+                verdict = name.removeprefix("outcome: ")
+                kind = "right" if verdict.startswith("right") else "left" if verdict.startswith("cancelled") else "error"
+                seen[kind] += value
+        return cls(seen, told)
+
+    def check_since(self, before, report):
+        """A client that left may have been too early for the relay, or too late: that much is open."""
+        seen = {kind: self.seen[kind] - before.seen[kind] for kind in ("right", "left", "error")}
+        told = {name: self.told[name] - before.told[name] for name in self.told}
+        report.note(f"counts: clients saw {seen}, the relay tells {told}")
+        ended = told.get("completed", 0) + told.get("failed", 0) + told.get("cancelled", 0) + told["refused"]
+        good = (told["received"] == ended and
+                seen["right"] <= told.get("completed", 0) <= seen["right"] + seen["left"] and
+                seen["error"] <= told.get("failed", 0) + told["refused"] <= seen["error"] + seen["left"] and
+                told.get("cancelled", 0) <= seen["left"])
+        if not good:
+            report.violation(None, "the metrics agree with what clients saw", f"{told} and {seen}")
+
+
 def error_codes(plan, value, status):
     """The codes that an error in the API's shape may stand for; None if it has not that shape."""
     error = value.get("error") if isinstance(value, dict) else None

@@ -211,7 +211,8 @@ class Stage:
         self.report = report
         self.directory = directory
         self.port = free_port()
-        env = dict(os.environ, WORKER_SECRET=secrets.token_hex(16), **ENVIRONMENT)
+        env = dict(os.environ, WORKER_SECRET=secrets.token_hex(16), DATABASE_URL=f"sqlite:{directory}/relay.db",
+                   MODELRELAY_DBUS="none", **ENVIRONMENT)
         command = [server, "--listen", f"127.0.0.1:{self.port}", "--max-queue-len", 10000, *relay_options]
         self.relay = Program("relay", command, directory / "relay.log", report, env)
         self.watch = Watch(report)
@@ -298,6 +299,12 @@ class Stage:
     def get_health(self):
         with self.opener.open(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
             return json.load(answer)
+
+    def get_metrics(self):
+        """The samples of /metrics by their names with labels."""
+        with self.opener.open(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
 
     def get_queue_depth(self):
         return self.get_health()["queue_depth"]
