@@ -13,6 +13,34 @@ stage_admin (StageRelay *relay, const char *method, const char *target, const ch
 }
 
 void
+stage_key_clear (StageKey *key)
+{
+  g_free (key->id);
+  g_free (key->secret);
+  g_free (key->header);
+}
+
+StageKey
+stage_create_key (StageRelay *relay, const char *spec)
+{
+  g_autoptr (JsonObject) object = stage_admin_json (relay, "POST", "/admin/keys", spec, 201);
+  const char *secret = mrt_json_string (object, "secret");
+
+  return (StageKey){ .id = g_strdup (mrt_json_string (object, "id")),
+                     .secret = g_strdup (secret),
+                     .header = g_strdup_printf ("Authorization: Bearer %s\r\n", secret) };
+}
+
+void
+stage_revoke_key (StageRelay *relay, const StageKey *key)
+{
+  g_autofree char *path = g_strdup_printf ("/admin/keys/%s", key->id);
+  g_autoptr (MrtResponse) response = stage_admin (relay, "DELETE", path, NULL);
+
+  g_assert_cmpuint (response->status, ==, 204);
+}
+
+void
 stage_check_admin_head (MrtResponse *response)
 {
   g_assert_cmpstr (mrt_head_get (response->head, "cache-control"), ==, "no-store");

@@ -19,6 +19,20 @@ MrtResponse *stage_admin (StageRelay *relay, const char *method, const char *tar
 JsonObject *stage_admin_json (StageRelay *relay, const char *method, const char *target, const char *body,
                               guint status);
 
+/** StageKey: a key that a test made. */
+typedef struct {
+  char *id;
+  char *secret;
+  char *header; /* Authorization, with CR LF */
+} StageKey;
+
+void stage_key_clear (StageKey *key);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (StageKey, stage_key_clear)
+
+/** stage_create_key: (transfer full): @spec: the body of POST /admin/keys */
+StageKey stage_create_key (StageRelay *relay, const char *spec);
+void stage_revoke_key (StageRelay *relay, const StageKey *key);
+
 /** stage_check_admin_head: what holds for every answer of the admin API. */
 void stage_check_admin_head (MrtResponse *response);
 

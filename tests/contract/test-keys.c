@@ -3,63 +3,20 @@
  * Contract B3 to B6, C7: what a key lets its holder do, as clients and workers meet it. How keys are made and listed is
  * test-admin-keys.c's matter.
  */
-#include "stage.h"
+#include "stage-admin.h"
 
 #include <string.h>
 
-#define TOKEN "admin-token-77aa"
-#define ADMIN "Authorization: Bearer " TOKEN "\r\n"
 #define OTHER_BODY "{\"model\":\"other\",\"messages\":[]}"
-
-typedef struct {
-  char *id;
-  char *secret;
-  char *header; /* Authorization, with CR LF */
-} Key;
-
-static void
-key_clear (Key *key)
-{
-  g_free (key->id);
-  g_free (key->secret);
-  g_free (key->header);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Key, key_clear)
 
 static StageRelay *
 keyed_relay (const char *database)
 {
-  return stage_relay ("--admin-token", TOKEN, "--require-api-keys", "--database", database, NULL);
-}
-
-static Key
-create_key (StageRelay *relay, const char *spec)
-{
-  g_autoptr (MrtResponse) response = mrt_client_ask (relay->port, "POST", "/admin/keys", ADMIN, spec);
-  g_autoptr (JsonObject) object = NULL;
-  Key key;
-
-  if (response->status != 201)
-    g_error ("the key was not created: %s", response->body.data->str);
-  object = mrt_json_parse (response->body.data->str);
-  key.id = g_strdup (mrt_json_string (object, "id"));
-  key.secret = g_strdup (mrt_json_string (object, "secret"));
-  key.header = g_strdup_printf ("Authorization: Bearer %s\r\n", key.secret);
-  return key;
-}
-
-static void
-revoke_key (StageRelay *relay, const Key *key)
-{
-  g_autofree char *path = g_strdup_printf ("/admin/keys/%s", key->id);
-  g_autoptr (MrtResponse) response = mrt_client_ask (relay->port, "DELETE", path, ADMIN, NULL);
-
-  g_assert_cmpuint (response->status, ==, 204);
+  return stage_relay (STAGE_ADMIN, "--require-api-keys", "--database", database, NULL);
 }
 
 static MrtStream *
-post (StageRelay *relay, const Key *key, const char *body)
+post (StageRelay *relay, const StageKey *key, const char *body)
 {
   return mrt_client_open (relay->port, "POST", STAGE_CHAT, key->header, body);
 }
@@ -83,7 +40,7 @@ test_key_needed (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 4);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\"}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\"}");
   g_autofree char *x_api_key = g_strdup_printf ("x-api-key: %s\r\n", key.secret);
   g_autoptr (MrtResponse) models = mrt_client_ask (relay->port, "GET", "/v1/models", NULL, NULL);
   g_autoptr (MrtResponse) health = mrt_client_ask (relay->port, "GET", "/health", NULL, NULL);
@@ -105,7 +62,7 @@ test_key_needed (void)
     response = mrt_client_receive (client);
     stage_check_ok (response, "served");
   }
-  revoke_key (relay, &key);
+  stage_revoke_key (relay, &key);
   check_refused (relay, key.header, STAGE_BODY, 401, "invalid_api_key");
 }
 
@@ -118,7 +75,7 @@ test_expired (void)
   g_autoptr (GDateTime) soon = g_date_time_add_seconds (now, 2);
   g_autofree char *time = g_date_time_format (soon, "%Y-%m-%dT%H:%M:%SZ");
   g_autofree char *spec = g_strdup_printf ("{\"name\":\"n\",\"expires_at\":\"%s\"}", time);
-  g_auto (Key) key = create_key (relay, spec);
+  g_auto (StageKey) key = stage_create_key (relay, spec);
   g_autoptr (MrtStream) client = post (relay, &key, STAGE_BODY);
   g_autofree char *id = mrt_worker_take (worker);
   g_autoptr (MrtResponse) response = mrt_client_receive (client); /* running when the key expires */
@@ -133,8 +90,8 @@ test_revoked_at_once (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 2);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"doomed\"}");
-  g_auto (Key) other = create_key (relay, "{\"name\":\"other\"}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"doomed\"}");
+  g_auto (StageKey) other = stage_create_key (relay, "{\"name\":\"other\"}");
   g_autoptr (MrtStream) streaming = post (relay, &key, STAGE_STREAM);
   g_autofree char *streaming_id = mrt_worker_take (worker);
   g_autoptr (MrtStream) running = post (relay, &key, STAGE_BODY);
@@ -152,7 +109,7 @@ test_revoked_at_once (void)
   streaming_answer = mrt_client_receive_head (streaming, FALSE);
   stage_wait_health (relay, "queue_depth", 2, MRT_WAIT_MS);
   start = mrt_now_ms ();
-  revoke_key (relay, &key);
+  stage_revoke_key (relay, &key);
   running_answer = mrt_client_receive (running);
   waiting_answer = mrt_client_receive (waiting);
   mrt_body_finish (&streaming_answer->body, MRT_WAIT_MS);
@@ -187,7 +144,7 @@ test_key_stays_here (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 4);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\"}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\"}");
   g_autofree char *both = g_strdup_printf ("Authorization: Bearer %s\r\nx-api-key: backend-key\r\n", key.secret);
   g_autofree char *turned = g_strdup_printf ("Authorization: Bearer backend-key\r\nx-api-key: %s\r\n", key.secret);
   const struct {
@@ -226,8 +183,8 @@ static void
 test_worker_key (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
-  g_auto (Key) client_key = create_key (relay, "{\"name\":\"c\"}");
-  g_auto (Key) key = create_key (relay, "{\"name\":\"gpu\",\"scope\":\"worker\"}");
+  g_auto (StageKey) client_key = stage_create_key (relay, "{\"name\":\"c\"}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"gpu\",\"scope\":\"worker\"}");
   g_autoptr (MrtWebsocket) refused = mrt_worker_connect_secret (relay->port, client_key.secret);
   g_autoptr (MrtWebsocket) worker = NULL;
   g_autoptr (MrtWebsocket) again = NULL;
@@ -235,7 +192,7 @@ test_worker_key (void)
   mrt_websocket_expect_close (refused, 1008, "worker authentication failed");
   worker = mrt_worker_join (relay->port, key.secret, "w", "[\"m\"]", 1);
   check_refused (relay, key.header, STAGE_BODY, 401, "invalid_api_key"); /* a worker's key is no client's */
-  revoke_key (relay, &key);
+  stage_revoke_key (relay, &key);
   mrt_websocket_expect_close (worker, 1008, "worker authentication failed");
   again = mrt_worker_connect_secret (relay->port, key.secret);
   mrt_websocket_expect_close (again, 1008, "worker authentication failed");
@@ -249,9 +206,9 @@ test_without_shared_secret (void)
   g_autofree char *database = g_strdup_printf ("sqlite:%s/relay.db", directory);
   g_autofree char *listen = NULL;
   const char *none[] = { stage_server_path (), "--listen", "127.0.0.1:0", "--database", database, NULL };
-  const char *with_token[] = { none[0], none[1], none[2], none[3], none[4], "--admin-token", TOKEN, NULL };
+  const char *with_token[] = { none[0], none[1], none[2], none[3], none[4], STAGE_ADMIN, NULL };
   StageRelay first = { mrt_process_start (with_token, NULL), 0 };
-  g_auto (Key) key = { NULL };
+  g_auto (StageKey) key = { NULL };
   g_autoptr (MrtProcess) refused = NULL;
   g_autoptr (MrtProcess) second = NULL;
 
@@ -261,7 +218,7 @@ test_without_shared_secret (void)
   refused = mrt_process_start (none, NULL);
   g_assert_cmpint (mrt_process_wait_exit (refused, MRT_WAIT_MS), ==, 2);
   g_free (mrt_process_wait_log (refused, "--worker-secret is required"));
-  key = create_key (&first, "{\"name\":\"gpu\",\"scope\":\"worker\"}");
+  key = stage_create_key (&first, "{\"name\":\"gpu\",\"scope\":\"worker\"}");
   mrt_process_free (first.process);
   /* Now a worker can come in, and nothing else is needed. */
   second = mrt_process_start (none, NULL);
@@ -275,7 +232,7 @@ test_models (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\",\"m:7b\",\"other\"]", 4);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\",\"models\":[\"m\",\"m:*\"]}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\",\"models\":[\"m\",\"m:*\"]}");
   g_autoptr (MrtResponse) list = mrt_client_ask (relay->port, "GET", "/v1/models", key.header, NULL);
   g_autoptr (MrtResponse) hidden = mrt_client_ask (relay->port, "GET", "/v1/models/other", key.header, NULL);
   g_autoptr (MrtStream) client = NULL;
@@ -298,7 +255,7 @@ test_requests_a_minute (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 50);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\",\"requests_per_minute\":10}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\",\"requests_per_minute\":10}");
   g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) mrt_stream_free);
   guint served = 0;
   guint refused = 0;
@@ -330,8 +287,8 @@ test_concurrent_requests (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 50);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\",\"max_concurrent\":2}");
-  g_auto (Key) other = create_key (relay, "{\"name\":\"o\"}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\",\"max_concurrent\":2}");
+  g_auto (StageKey) other = stage_create_key (relay, "{\"name\":\"o\"}");
   g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) mrt_stream_free);
   g_autoptr (MrtStream) others = NULL;
   g_autofree char *first = NULL;
@@ -362,7 +319,7 @@ test_place_freed_by_a_gone_client (void)
 {
   g_autoptr (StageRelay) relay = keyed_relay ("sqlite::memory:");
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 50);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\",\"max_concurrent\":1}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\",\"max_concurrent\":1}");
   g_autoptr (MrtStream) gone = post (relay, &key, STAGE_BODY);
   g_autofree char *first = mrt_worker_take (worker);
   g_autoptr (MrtStream) next = post (relay, &key, STAGE_BODY);
@@ -396,7 +353,7 @@ test_tokens_a_day (void)
   g_autofree char *database = g_strdup_printf ("sqlite:%s/relay.db", directory);
   g_autoptr (StageRelay) relay = keyed_relay (database);
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 4);
-  g_auto (Key) key = create_key (relay, "{\"name\":\"n\",\"tokens_per_day\":100}");
+  g_auto (StageKey) key = stage_create_key (relay, "{\"name\":\"n\",\"tokens_per_day\":100}");
 
   for (int i = 0; i < 2; i++) {
     g_autoptr (MrtStream) client = post (relay, &key, STAGE_BODY);
@@ -419,11 +376,10 @@ test_tokens_a_day (void)
 static void
 test_turns (void)
 {
-  g_autoptr (StageRelay) relay =
-      stage_relay ("--admin-token", TOKEN, "--require-api-keys", "--max-queue-len", "1000", NULL);
+  g_autoptr (StageRelay) relay = stage_relay (STAGE_ADMIN, "--require-api-keys", "--max-queue-len", "1000", NULL);
   g_autoptr (MrtWebsocket) worker = stage_join (relay, "w", "[\"m\"]", 1);
-  g_auto (Key) batch = create_key (relay, "{\"name\":\"batch\"}");
-  g_auto (Key) person = create_key (relay, "{\"name\":\"person\"}");
+  g_auto (StageKey) batch = stage_create_key (relay, "{\"name\":\"batch\"}");
+  g_auto (StageKey) person = stage_create_key (relay, "{\"name\":\"person\"}");
   g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func ((GDestroyNotify) mrt_stream_free);
   g_autoptr (MrtStream) single = NULL;
   g_autofree char *first = NULL;
@@ -453,7 +409,7 @@ test_priority (void)
   for (guint i = 0; i < 3; i++) {
     g_autofree char *spec = g_strdup_printf ("{\"name\":\"n\",\"priority\":\"%s\"}", names[i]);
     g_autofree char *body = g_strdup_printf ("{\"model\":\"m\",\"who\":\"%s\"}", names[i]);
-    g_auto (Key) key = create_key (relay, spec);
+    g_auto (StageKey) key = stage_create_key (relay, spec);
 
     if (i == 0) {
       g_ptr_array_add (clients, post (relay, &key, STAGE_BODY)); /* takes the slot */

@@ -240,12 +240,27 @@ test_no_forged_lines (void)
   g_assert_null (strstr (log, "\nforged-"));
 }
 
+static void
+test_json (void)
+{
+  g_autoptr (MrtBackend) backend = mrt_backend_new ();
+  g_autoptr (MrtProcess) worker = stage_worker (1, mrt_backend_get_port (backend), "--log-format=json", NULL);
+  g_autofree char *line = mrt_process_wait_log (worker, "cannot connect to proxy");
+  g_autoptr (JsonObject) entry = mrt_json_parse (line);
+
+  g_assert_cmpstr (mrt_json_string (entry, "event"), ==, "cannot connect to proxy");
+  g_assert_cmpstr (mrt_json_string (entry, "level"), ==, "warn");
+  g_assert_cmpstr (mrt_json_string (entry, "url"), ==, "http://127.0.0.1:1");
+  g_assert_true (mrt_json_has (entry, "time"));
+}
+
 int
 main (int argc, char **argv)
 {
   stage_init (argc, argv);
   g_test_add_func ("/contract/H2/patterns", test_patterns);
   g_test_add_func ("/contract/H2/fields", test_fields);
+  g_test_add_func ("/contract/H2/json", test_json);
   g_test_add_func ("/contract/H2/level", test_level);
   g_test_add_func ("/contract/H2/no-forged-lines", test_no_forged_lines);
   g_test_add_func ("/contract/H3/prompts-and-answers-unlogged", test_private);
