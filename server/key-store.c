@@ -337,7 +337,7 @@ on_queried (MrKeyStore *store, MrKeyTask *task)
 
     g_array_append_val (rows, row);
   }
-  func ((const MrUsageRow *) rows->data, rows->len, NULL, task->data);
+  func ((const void *) rows->data, rows->len, NULL, task->data);
 }
 
 /* Returns: %TRUE when the batch stays here, to be written later */

@@ -147,9 +147,10 @@ class BackendConnection(asyncio.Protocol):
 
     def close(self, hard):
         """Ends the connection, with a reset if @hard."""
+        sock = self.transport.get_extra_info("socket")
+        if hard and sock.fileno() >= 0:  # else the peer has ended it already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if hard:
-            linger = struct.pack("ii", 1, 0)
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.transport.abort()
         else:
             self.transport.close()

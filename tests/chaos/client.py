@@ -56,9 +56,9 @@ class Client:
     def disconnect(self, reset=False):
         if self.writer is None:
             return
-        if reset:
-            linger = struct.pack("ii", 1, 0)
-            self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        sock = self.writer.get_extra_info("socket")
+        if reset and sock.fileno() >= 0:  # else the relay has ended it already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
         self.reader = self.writer = None
 
