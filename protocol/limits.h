@@ -115,6 +115,10 @@
 /* Model names that were seen once and now wait in the queue (contract C6); the oldest is forgotten. */
 #define MR_LIMIT_SEEN_MODELS 4096
 
+/* Parts of a form, and the lines before a part's content; clients send a handful of parts with two lines each. */
+#define MR_LIMIT_FORM_PARTS 1024
+#define MR_LIMIT_FORM_HEAD_BYTES (8 * 1024)
+
 /* Requests that wait rise by one priority band for every so long, so that none starves (contract C7). */
 #define MR_LIMIT_AGING_USEC (10 * MR_USEC_PER_SEC)
 

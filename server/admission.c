@@ -4,9 +4,9 @@
  */
 #include "admission.h"
 
-#include "json.h"
+#include "form.h"
+#include "limits.h"
 
-#include <libsoup/soup.h>
 #include <string.h>
 
 void
@@ -46,71 +46,48 @@ read_json (GBytes *body, MrAdmission *admission, GError **error)
   return TRUE;
 }
 
-/* The name of a form field (RFC 7578 4.2), without a file's content being looked at. */
 static char *
-part_name (SoupMessageHeaders *headers)
+span_text (MrSpan span)
 {
-  g_autofree char *disposition = NULL;
-  g_autoptr (GHashTable) parameters = NULL;
-
-  if (!soup_message_headers_get_content_disposition (headers, &disposition, &parameters) ||
-      g_ascii_strcasecmp (disposition, "form-data") != 0)
-    return NULL;
-  return g_strdup (g_hash_table_lookup (parameters, "name"));
+  return span.length > 0 && g_utf8_validate_len (span.data, span.length, NULL) ? g_strndup (span.data, span.length)
+                                                                               : NULL;
 }
 
-static char *
-part_text (GBytes *part)
-{
-  gsize length;
-  const char *data = g_bytes_get_data (part, &length);
-
-  return length > 0 && g_utf8_validate_len (data, length, NULL) ? g_strndup (data, length) : NULL;
-}
-
-/* The parts that libsoup hands out are slices of the body. */
 static void
-take_model (GBytes *body, GBytes *part, MrAdmission *admission)
+take_field (const char *name, MrSpan content, const char *body, MrAdmission *admission)
 {
-  const char *text = g_bytes_get_data (body, NULL);
-  const char *value = g_bytes_get_data (part, &admission->model_length);
-
-  g_free (admission->model);
-  admission->model = part_text (part);
-  admission->model_offset = value != NULL ? (gsize) (value - text) : 0;
+  if (g_strcmp0 (name, "model") == 0) {
+    g_free (admission->model);
+    admission->model = span_text (content);
+    admission->model_offset = (gsize) (content.data - body);
+    admission->model_length = content.length;
+  } else if (g_strcmp0 (name, "stream") == 0) {
+    admission->is_streaming = content.length == 4 && memcmp (content.data, "true", 4) == 0;
+  }
 }
 
 static gboolean
-read_form (const char *content_type, GBytes *body, MrAdmission *admission, GError **error)
+read_form (const char *content_type, GBytes *bytes, MrAdmission *admission, GError **error)
 {
-  g_autoptr (SoupMessageHeaders) headers = soup_message_headers_new (SOUP_MESSAGE_HEADERS_REQUEST);
-  SoupMultipart *form;
+  gsize length;
+  const char *data = g_bytes_get_data (bytes, &length);
+  const char *body = data != NULL ? data : "";
+  gboolean malformed = TRUE;
+  MrFormIter iter;
+  MrSpan content;
+  char *name;
 
-  soup_message_headers_append (headers, "Content-Type", content_type);
-  form = soup_multipart_new_from_message (headers, body);
-  if (form == NULL) {
-    g_set_error_literal (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
-                         "The request body is not valid multipart/form-data.");
-    return FALSE;
-  }
-  for (int i = 0; i < soup_multipart_get_length (form); i++) {
-    SoupMessageHeaders *part_headers = NULL;
-    GBytes *part = NULL; /* Borrowed */
-    g_autofree char *name = NULL;
-
-    soup_multipart_get_part (form, i, &part_headers, &part);
-    name = part_name (part_headers);
-    if (g_strcmp0 (name, "model") == 0) {
-      take_model (body, part, admission);
-    } else if (g_strcmp0 (name, "stream") == 0) {
-      g_autofree char *text = part_text (part);
-
-      admission->is_streaming = g_strcmp0 (text, "true") == 0;
+  if (mr_form_iter_init (&iter, content_type, body, length))
+    while (mr_form_iter_next (&iter, &name, &content, &malformed)) {
+      take_field (name, content, body, admission);
+      g_free (name);
     }
-  }
-  soup_multipart_free (form);
+  if (malformed)
+    g_set_error (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
+                 "The request body is not multipart/form-data with a boundary, a last delimiter and at most %d parts.",
+                 MR_LIMIT_FORM_PARTS);
   admission->binary = TRUE;
-  return TRUE;
+  return !malformed;
 }
 
 gboolean
