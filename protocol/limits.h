@@ -181,6 +181,14 @@
  * further ones show in the figures only. */
 #define MR_LIMIT_EVENT_REQUESTS 500
 
+/* --- Downloads --- */
+
+/* Packages that are listed; further ones are not. */
+#define MR_LIMIT_DOWNLOAD_FILES 100
+
+/* Packages that are being sent at once, each with a descriptor and a piece in memory; beyond the cap 429. */
+#define MR_LIMIT_DOWNLOADS 64
+
 /* --- Backend --- */
 
 /* A buffered (not streamed) answer in the worker; above the cap response_too_large. */

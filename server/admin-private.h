@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the admin API share: admin.c has authentication and routes, admin-lists.c what is there and what is
- * done to it at once, admin-keys.c what the key store is asked. Not for others.
+ * done to it at once, admin-keys.c what the key store is asked, admin-web.c what the pages live on. Not for others.
  */
 #pragma once
 
 #include "admin.h"
 #include "auth.h"
 #include "events.h"
+#include "history.h"
 #include "response.h"
 
 #include <json-glib/json-glib.h>
@@ -19,6 +20,8 @@ struct _MrAdmin {
   char *token;              /* Owned, nullable: that the open event streams were opened with */
   MrEvents *events;         /* Owned */
   GQueue waiting;           /* Owned: answers that wait for the key store; admin-keys.c's */
+  MrHistory *history;       /* Owned, as the timer admin-web.c's */
+  MrTimer sample;           /* the next one is due: something has changed since the last, or somebody listens */
 };
 
 /** MrAdminCall: an authenticated request; borrowed by its handler, but for the response. */
@@ -73,3 +76,12 @@ void mr_admin_on_usage (const MrAdminCall *call);
 
 /** mr_admin_drop_waiting: cuts those who wait for the key store, which will not call back any more. */
 void mr_admin_drop_waiting (MrAdmin *admin);
+
+/* admin-web.c */
+void mr_admin_on_history (const MrAdminCall *call);
+void mr_admin_on_config (const MrAdminCall *call);
+void mr_admin_begin_history (MrAdmin *admin);
+void mr_admin_end_history (MrAdmin *admin);
+
+/** mr_admin_expect_sample: something changes, or somebody listens: the next sample is taken on time. */
+void mr_admin_expect_sample (MrAdmin *admin);

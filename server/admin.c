@@ -133,6 +133,7 @@ static void
 on_events (const MrAdminCall *call)
 {
   mr_events_take (call->admin->events, call->response);
+  mr_admin_expect_sample (call->admin);
 }
 
 /* A path with a suffix, which may be empty, has the id of one thing before it. HEAD is where GET is. */
@@ -156,6 +157,8 @@ static const struct {
   { "DELETE", ADMIN_PREFIX "keys/", "", mr_admin_on_revoke_key },
   { "GET", ADMIN_PREFIX "usage", NULL, mr_admin_on_usage },
   { "GET", ADMIN_PREFIX "events", NULL, on_events },
+  { "GET", ADMIN_PREFIX "history", NULL, mr_admin_on_history },
+  { "GET", ADMIN_PREFIX "config", NULL, mr_admin_on_config },
 };
 
 /* @id: (transfer full): stays NULL where the path has none. */
@@ -262,6 +265,7 @@ mr_admin_new (const MrAdminParts *parts)
   admin->failures = mr_auth_failures_new ();
   admin->events = mr_events_new (parts);
   g_queue_init (&admin->waiting);
+  mr_admin_begin_history (admin);
   return admin;
 }
 
@@ -270,6 +274,7 @@ mr_admin_free (MrAdmin *admin)
 {
   if (admin == NULL)
     return;
+  mr_admin_end_history (admin);
   mr_events_free (admin->events);
   mr_admin_drop_waiting (admin);
   mr_auth_failures_free (admin->failures);

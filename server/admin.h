@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "downloads.h"
 #include "relay.h"
 
 typedef struct _MrAdmin MrAdmin;
@@ -17,6 +18,7 @@ typedef struct {
   MrStats *stats;
   MrKeyStore *store;
   MrHttpIntake *intake;
+  MrDownloads *downloads;
   gint64 started_at; /* seconds since 1970 */
 } MrAdminParts;
 

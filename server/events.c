@@ -119,20 +119,17 @@ write_bytes (Listener *listener, GBytes *event)
 }
 
 static GBytes *
-make_event (guint64 id, const char *name, JsonNode *node)
+make_event (guint64 id, const char *name, const char *json)
 {
-  g_autofree char *json = json_to_string (node, FALSE);
   char *text = g_strdup_printf ("id: %" G_GUINT64_FORMAT "\nevent: %s\ndata: %s\n\n", id, name, json);
 
-  json_node_unref (node);
   return g_bytes_new_take (text, strlen (text));
 }
 
-/* @node: (transfer full) */
-static void
-tell (MrEvents *events, const char *name, JsonNode *node)
+void
+mr_events_tell (MrEvents *events, const char *name, const char *json)
 {
-  GBytes *event = make_event (++events->last_id, name, node);
+  GBytes *event = make_event (++events->last_id, name, json);
 
   g_queue_push_tail (&events->ring, event);
   events->ring_bytes += g_bytes_get_size (event);
@@ -147,6 +144,22 @@ tell (MrEvents *events, const char *name, JsonNode *node)
   }
   for (guint i = 0; i < events->listeners->len; i++)
     write_bytes (g_ptr_array_index (events->listeners, i), event);
+}
+
+/* @node: (transfer full) */
+static void
+tell (MrEvents *events, const char *name, JsonNode *node)
+{
+  g_autofree char *json = json_to_string (node, FALSE);
+
+  json_node_unref (node);
+  mr_events_tell (events, name, json);
+}
+
+gboolean
+mr_events_are_heard (MrEvents *events)
+{
+  return events->listeners->len > 0;
 }
 
 /* --- what changed --- */
@@ -414,11 +427,12 @@ on_drained (MrResponse *response, gpointer user_data)
 
 static const MrResponseEvents response_events = { .gone = on_gone, .drained = on_drained };
 
-static JsonNode *
+static char *
 snapshot (MrEvents *events)
 {
   g_autoptr (JsonBuilder) out = json_builder_new ();
   g_autoptr (GPtrArray) jobs = mr_relay_list_jobs (events->parts.relay);
+  g_autoptr (JsonNode) root = NULL;
 
   json_builder_begin_object (out);
   json_builder_set_member_name (out, "workers");
@@ -433,7 +447,8 @@ snapshot (MrEvents *events)
   json_builder_set_member_name (out, "stats");
   json_builder_add_value (out, mr_admin_report_stats (&events->parts));
   json_builder_end_object (out);
-  return json_builder_get_root (out);
+  root = json_builder_get_root (out);
+  return json_to_string (root, FALSE);
 }
 
 static void
@@ -505,7 +520,8 @@ add_listener (MrEvents *events, MrResponse *response)
   mr_response_watch (response, &response_events, listener);
   begin_stream (response);
   if (!replay (events, listener)) {
-    g_autoptr (GBytes) event = make_event (events->last_id, "snapshot", snapshot (events));
+    g_autofree char *json = snapshot (events);
+    g_autoptr (GBytes) event = make_event (events->last_id, "snapshot", json);
 
     write_bytes (listener, event);
   }

@@ -30,6 +30,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrEvents, mr_events_free)
  */
 void mr_events_take (MrEvents *events, MrResponse *response);
 
+/** mr_events_are_heard: whether anybody listens. */
+gboolean mr_events_are_heard (MrEvents *events);
+
+/** mr_events_tell: an event of another's making, to those who listen now. @json: on one line */
+void mr_events_tell (MrEvents *events, const char *name, const char *json);
+
 /** mr_events_end_streams: tells what is due and ends every stream cleanly. */
 void mr_events_end_streams (MrEvents *events);
 

@@ -72,6 +72,21 @@ mr_histogram_free (MrHistogram *histogram)
   g_free (histogram);
 }
 
+MrHistogram *
+mr_histogram_copy (const MrHistogram *histogram)
+{
+  return g_memdup2 (histogram, sizeof *histogram);
+}
+
+void
+mr_histogram_subtract (MrHistogram *histogram, const MrHistogram *earlier)
+{
+  for (guint i = 0; i <= n_limits; i++)
+    histogram->counts[i] -= earlier->counts[i];
+  histogram->count -= earlier->count;
+  histogram->sum_us -= earlier->sum_us;
+}
+
 void
 mr_histogram_add (MrHistogram *histogram, gint64 value_us)
 {

@@ -17,6 +17,12 @@ MrHistogram *mr_histogram_new (void);
 void mr_histogram_free (MrHistogram *histogram);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrHistogram, mr_histogram_free)
 
+/** mr_histogram_copy: (transfer full) */
+MrHistogram *mr_histogram_copy (const MrHistogram *histogram);
+
+/** mr_histogram_subtract: takes out what @earlier had counted, a copy of the same one from before. */
+void mr_histogram_subtract (MrHistogram *histogram, const MrHistogram *earlier);
+
 /** mr_histogram_add: @value_us: microseconds; negative counts as 0. */
 void mr_histogram_add (MrHistogram *histogram, gint64 value_us);
 

@@ -45,7 +45,8 @@ MrRequestEnd mr_relay_describe_end (const MrJob *job, MrJobState state);
 /** mr_relay_end_job: the end of every job; frees it. @job->response has sent or dropped its answer. */
 void mr_relay_end_job (MrJob *job, MrJobState state);
 
-/** mr_relay_fail_job: answers with the error, or ends the stream with it, and ends the job. */
+/** mr_relay_fail_job: answers with the error, or ends the stream with it, and ends the job: as cancelled if @code is
+ * %MR_ERROR_CANCELLED, else as failed. */
 void mr_relay_fail_job (MrJob *job, MrErrorCode code, const char *message);
 
 /** mr_relay_give_up_job: as mr_relay_fail_job(), and the worker is told to stop. */

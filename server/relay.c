@@ -86,7 +86,7 @@ mr_relay_fail_job (MrJob *job, MrErrorCode code, const char *message)
   mr_log (MR_LOG_INFO, "request failed", "request_id", mr_relay_request_id (job), "model", job->admission.model,
           "error", mr_error_info ((int) code)->openai_code, NULL);
   mr_response_fail (job->response, code, message);
-  mr_relay_end_job (job, MR_JOB_FAILED);
+  mr_relay_end_job (job, code == MR_ERROR_CANCELLED ? MR_JOB_CANCELLED : MR_JOB_FAILED);
 }
 
 /* The worker is told to stop; its slot is free when it has confirmed that. */

@@ -89,6 +89,13 @@ static const MrOption options[] = {
   { .name = "worker-header", .environment = "WORKER_HEADER", .type = MR_OPTION_BOOL, .offset = AT (worker_header),
     .default_value = "true", .argument = "BOOL",
     .help = "Whether answers name their worker in x-modelrelay-worker." },
+  { .name = "public-url", .environment = "MODELRELAY_PUBLIC_URL", .type = MR_OPTION_STRING, .offset = AT (public_url),
+    .argument = "URL",
+    .help = "How clients and workers reach this relay, as https://relay.example.org: what the web pages put into "
+            "commands." },
+  { .name = "downloads-dir", .environment = "MODELRELAY_DOWNLOADS_DIR", .type = MR_OPTION_STRING,
+    .offset = AT (downloads_dir), .argument = "DIRECTORY",
+    .help = "Packages that the relay offers at /downloads to anybody who can reach it." },
   { .name = "affinity", .environment = "AFFINITY", .type = MR_OPTION_BOOL, .offset = AT (affinity),
     .default_value = "true", .argument = "BOOL",
     .help = "Whether a conversation goes on with the worker that has its beginning in its cache." },
@@ -170,6 +177,29 @@ check_models (const MrServerConfig *config, GError **error)
   return TRUE;
 }
 
+/* The web pages know no other place than the root; and they put it into commands for a shell. */
+static gboolean
+check_public_url (const char *text, GError **error)
+{
+  if (text == NULL || g_regex_match_simple ("^https?://([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$", text,
+                                            G_REGEX_DOLLAR_ENDONLY, 0))
+    return TRUE;
+  g_set_error (error, MR_ERROR, MR_ERROR_CONFIG,
+               "--public-url \"%s\": http:// or https:// with a host is allowed, and a port, but nothing after it",
+               text);
+  return FALSE;
+}
+
+static gboolean
+check_downloads_dir (const char *directory, GError **error)
+{
+  if (directory == NULL || g_file_test (directory, G_FILE_TEST_IS_DIR))
+    return TRUE;
+  g_set_error (error, MR_ERROR, MR_ERROR_CONFIG, "--downloads-dir \"%s\": a directory that exists is allowed",
+               directory);
+  return FALSE;
+}
+
 gboolean
 mr_server_config_check (const MrServerConfig *config, GError **error)
 {
@@ -188,6 +218,8 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
       return FALSE;
     }
   if (!check_models (config, error) || (config->database != NULL && !mr_key_store_check_url (config->database, error)))
+    return FALSE;
+  if (!check_public_url (config->public_url, error) || !check_downloads_dir (config->downloads_dir, error))
     return FALSE;
   if (config->pong_timeout_us > 0 && (config->heartbeat_us == 0 || config->pong_timeout_us <= config->heartbeat_us)) {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,

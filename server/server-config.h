@@ -34,9 +34,11 @@ typedef struct {
   char **cors_origins;
   char **trusted_proxies;
   gboolean worker_header;
-  int log_level;  /* MrLogLevel */
-  int log_format; /* MrLogFormat */
-  int dbus;       /* MrBusChoice */
+  char *downloads_dir; /* nullable */
+  char *public_url;    /* nullable; without a slash at its end */
+  int log_level;       /* MrLogLevel */
+  int log_format;      /* MrLogFormat */
+  int dbus;            /* MrBusChoice */
 } MrServerConfig;
 
 /** mr_server_program: (transfer none): the table, for mr_options_parse(). */

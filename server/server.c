@@ -13,6 +13,7 @@
 #include "relay.h"
 #include "response.h"
 #include "server-dbus.h"
+#include "web.h"
 #include "worker-gate.h"
 
 #include <string.h>
@@ -30,6 +31,8 @@ struct _MrServer {
   MrRelay *relay;
   MrWorkerGate *gate;
   MrAdmin *admin;
+  MrDownloads *downloads;
+  MrWeb *web;
   MrServerDBus *dbus; /* nullable */
   gint64 start_us;
   gboolean draining;
@@ -236,6 +239,14 @@ on_request (MrHttpRequest *request, gpointer user_data)
     mr_admin_take (server->admin, response);
     return;
   }
+  if (mr_web_owns (server->web, request->path)) {
+    mr_web_take (server->web, response);
+    return;
+  }
+  if (route == NULL && mr_web_is_for_page (request)) {
+    mr_web_fail_not_found (server->web, response);
+    return;
+  }
   mr_cors_apply ((const char *const *) server->config->cors_origins, mr_http_request_header (request, "origin"),
                  fields);
   if (route == NULL || (route->inference && mr_http_request_header (request, "upgrade") != NULL)) {
@@ -360,6 +371,7 @@ admin_parts (MrServer *server)
                          .stats = server->stats,
                          .store = server->store,
                          .intake = server->intake,
+                         .downloads = server->downloads,
                          .started_at = g_get_real_time () / MR_USEC_PER_SEC };
 }
 
@@ -378,8 +390,10 @@ mr_server_new (MrReactor *reactor, const MrServerConfig *config)
   server->relay = mr_relay_new (reactor, config, server->stats, server->store);
   server->gate = mr_worker_gate_new (reactor, server->relay, config, server->stats, server->store);
   server->intake = mr_http_intake_new (reactor, on_request, server);
+  server->downloads = mr_downloads_new (reactor, config);
   parts = admin_parts (server);
   server->admin = mr_admin_new (&parts);
+  server->web = mr_web_new (server->downloads);
   server->dbus = mr_server_dbus_new (&parts);
   apply_config (server);
   mr_timer_init (&server->farewell, reactor, on_farewell);
@@ -393,7 +407,9 @@ mr_server_free (MrServer *server)
     return;
   mr_timer_clear (&server->farewell);
   mr_server_dbus_free (server->dbus);
+  mr_downloads_free (server->downloads);
   mr_admin_free (server->admin);
+  mr_web_free (server->web);
   mr_relay_free (server->relay);
   mr_worker_gate_free (server->gate);
   mr_http_intake_free (server->intake);

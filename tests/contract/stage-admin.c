@@ -176,7 +176,8 @@ stage_events_expect (StageEvents *events, const char *name)
   do {
     if (!stage_events_next (events, MRT_WAIT_MS))
       g_error ("waited for the event %s; the stream was: %s", name, events->response->body.data->str);
-  } while (g_str_equal (events->name, "stats") && !g_str_equal (name, "stats"));
+  } while (!g_str_equal (events->name, name) &&
+           (g_str_equal (events->name, "stats") || g_str_equal (events->name, "history")));
   g_assert_cmpstr (events->name, ==, name);
   return events->data;
 }

@@ -67,7 +67,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (StageEvents, stage_events_free)
 /** stage_events_next: reads the next event; %FALSE when none comes in @timeout_ms, or at the end of the stream. */
 gboolean stage_events_next (StageEvents *events, int timeout_ms);
 
-/** stage_events_expect: the next event but `stats` is a @name. Returns: (transfer none): its data */
+/** stage_events_expect: the next event but `stats` and `history` is a @name. Returns: (transfer none): its data */
 JsonObject *stage_events_expect (StageEvents *events, const char *name);
 
 /** stage_events_wait: reads on to a @name whose string @member is @value. Returns: (transfer none): its data */

@@ -5,6 +5,8 @@
 #include "error.h"
 #include "limits.h"
 
+#include <string.h>
+
 static gboolean
 parse (MrServerConfig *config, GError **error, const char *const *arguments)
 {
@@ -77,6 +79,51 @@ test_empty_values_are_refused (void)
 }
 
 static void
+check_refused (const char *flag, const char *text)
+{
+  const char *const arguments[] = { flag, NULL };
+  MrServerConfig config = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (parse (&config, &error, arguments));
+  g_assert_error (error, MR_ERROR, MR_ERROR_CONFIG);
+  g_assert_nonnull (strstr (error->message, text));
+  mr_options_clear (mr_server_program (), &config);
+}
+
+static void
+test_pages (void)
+{
+  static const char *const bad[] = { "relay.example.org",
+                                     "https://",
+                                     "ftp://relay.example.org",
+                                     "https://relay.example.org/",
+                                     "https://relay.example.org/x",
+                                     "https://relay.example.org?x",
+                                     "https://me@relay.example.org",
+                                     "https://relay.example.org\n" };
+  static const char *const good[] = { "--public-url=https://relay.example.org", "--public-url=http://[::1]:8080",
+                                      "--public-url=http://10.0.0.1:8080", "--downloads-dir=/" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autofree char *flag = g_strconcat ("--public-url=", bad[i], NULL);
+
+    check_refused (flag, "--public-url");
+  }
+  check_refused ("--downloads-dir=/none/such", "--downloads-dir \"/none/such\"");
+  check_refused ("--downloads-dir=/dev/null", "--downloads-dir \"/dev/null\"");
+  for (gsize i = 0; i < G_N_ELEMENTS (good); i++) {
+    const char *const arguments[] = { good[i], NULL };
+    MrServerConfig config = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    g_assert_true (parse (&config, &error, arguments));
+    g_assert_no_error (error);
+    mr_options_clear (mr_server_program (), &config);
+  }
+}
+
+static void
 test_names_are_unique (void)
 {
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
@@ -95,6 +142,7 @@ main (int argc, char **argv)
   g_test_add_func ("/contract/J/defaults", test_defaults);
   g_test_add_func ("/contract/J/heartbeats-must-fit", test_heartbeats_must_fit);
   g_test_add_func ("/contract/J/empty-values-are-refused", test_empty_values_are_refused);
+  g_test_add_func ("/contract/J/pages", test_pages);
   g_test_add_func ("/contract/J/names-are-unique", test_names_are_unique);
   return g_test_run ();
 }

@@ -74,6 +74,7 @@ export class Stage {
   static async open({ relay = [], worker = [], backend = [], models = ['demo'] } = {}) {
     const stage = new Stage();
     const listed = models.flatMap((model) => ['--model', model]);
+    stage.relayOptions = relay;
     stage.relay = new Program(paths.relay, ['--listen', '127.0.0.1:0', ...relay]);
     stage.backend = new Program(paths.backend, ['--listen', '127.0.0.1:0', ...listed, ...backend]);
     stage.workers = [];
@@ -81,7 +82,8 @@ export class Stage {
       stage.url = `http://127.0.0.1:${await stage.relay.port()}`;
       stage.backendUrl = `http://127.0.0.1:${await stage.backend.port()}`;
       await stage.addWorker(...worker);
-      await until(async () => (await stage.get('/v1/models')).data.length === models.length, 'the models');
+      // A relay that wants keys does not say.
+      await until(async () => ((await stage.get('/v1/models')).data ?? models).length === models.length, 'the models');
     } catch (error) {
       await stage.abandon();
       throw Object.assign(error, { log: stage.log() });
@@ -95,6 +97,14 @@ export class Stage {
     this.workers.push(worker);
     await this.relay.logged(/worker registered/, this.workers.length);
     return worker;
+  }
+
+  /** Ends the relay, and starts another one in its place. Its keys are gone: they were in memory. */
+  async restartRelay() {
+    this.relay.terminate();
+    await this.relay.finished();
+    this.relay = new Program(paths.relay, ['--listen', new URL(this.url).host, ...this.relayOptions]);
+    await this.relay.port();
   }
 
   async get(path) {
