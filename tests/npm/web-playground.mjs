@@ -15,7 +15,8 @@ const FAST = { path: '/integrate', token: false, backend: ['--tokens-per-second'
 const SLOW = { ...FAST, backend: ['--tokens-per-second', '50'] };
 
 // Chromium drops what a page has not read of an answer whose connection breaks, and with it, now and then, the reason.
-const BROKEN = /^(The answer broke off: .*worker|The answer broke off: .*backend|The connection broke before)/i;
+const BROKEN =
+  /^(The answer broke off: The (model server broke off|connection to the worker was lost)|The connection broke before)/;
 
 const prompt = (page) => page.getByLabel('Prompt', { exact: true });
 const state = (page) => page.locator('.playground .state');
