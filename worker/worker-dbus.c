@@ -115,7 +115,8 @@ on_drain_answered (GObject *source, GAsyncResult *result, gpointer data)
   mr_worker_drain (worker);
 }
 
-/* A drain may end the program: the answer goes out before. */
+/* A drain may end the program: the answer goes out before. What is stopped now is not drained when it has been started
+ * meanwhile. */
 static void
 drain (GDBusMethodInvocation *invocation, GVariant *parameters, gpointer data)
 {
@@ -123,7 +124,8 @@ drain (GDBusMethodInvocation *invocation, GVariant *parameters, gpointer data)
   g_autoptr (GDBusConnection) connection = g_object_ref (g_dbus_method_invocation_get_connection (invocation));
 
   g_dbus_method_invocation_return_value (invocation, NULL);
-  g_dbus_connection_flush (connection, NULL, on_drain_answered, g_object_ref (dbus->worker));
+  if (mr_worker_get_state (dbus->worker) != MR_WORKER_STOPPED)
+    g_dbus_connection_flush (connection, NULL, on_drain_answered, g_object_ref (dbus->worker));
 }
 
 static void
