@@ -211,4 +211,10 @@
 #define MR_LIMIT_WORKER_HIGH_BYTES (4 * 1024 * 1024)
 #define MR_LIMIT_WORKER_LOW_BYTES (1024 * 1024)
 
+/* Trying out a relay, all steps together: a person waits for it. */
+#define MR_LIMIT_PROBE_USEC (15 * MR_USEC_PER_SEC)
+
+/* Looking for model servers on this machine, all together: what is not there refuses at once. */
+#define MR_LIMIT_FIND_BACKENDS_USEC (2 * MR_USEC_PER_SEC)
+
 #endif

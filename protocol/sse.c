@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where events end, and the `usage` in them. The bytes themselves pass by untouched; a copy is kept only of an
- * event that spans fragments, and only while usage is wanted.
+ * Where events end, how many have data, and the `usage` in them. The bytes themselves pass by untouched; a copy is kept
+ * only of an event that spans fragments, and only while usage is wanted.
  *
  *   data: {...}\n        a line
  *   \n                   an empty line: the event ends here
@@ -149,6 +149,32 @@ look_into_event (MrUsage *usage, const char *event, gsize length)
   mr_usage_update_from_json (usage, data, data_length);
 }
 
+/* An event of which only comments or other fields came says nothing; neither does OpenAI's word for the end. */
+static gboolean
+has_data (const char *event, gsize length)
+{
+  static const char field[] = "data:";
+  static const char done[] = "[DONE]";
+  const char *end = event + length;
+  LineEnds ends = { NULL };
+
+  for (const char *at = event; at < end; at = line_end (&ends, at, end) + 1) {
+    if ((gsize) (end - at) >= sizeof field - 1 && memcmp (at, field, sizeof field - 1) == 0) {
+      at += sizeof field - 1;
+      at += at < end && *at == ' ';
+      return (gsize) (end - at) < sizeof done - 1 || memcmp (at, done, sizeof done - 1) != 0;
+    }
+  }
+  return FALSE;
+}
+
+static void
+take_event (MrSseScanner *scanner, const char *event, gsize length)
+{
+  scanner->events += length <= MR_LIMIT_USAGE_EVENT_BYTES && has_data (event, length);
+  look_into_event (&scanner->usage, event, length);
+}
+
 void
 mr_sse_scanner_init (MrSseScanner *scanner, gboolean want_usage)
 {
@@ -191,10 +217,10 @@ end_event (MrSseScanner *scanner, const char *data, gsize length)
   if (scanner->partial != NULL) {
     hold (scanner, data, length);
     if (scanner->partial != NULL)
-      look_into_event (&scanner->usage, scanner->partial->str, scanner->partial->len);
+      take_event (scanner, scanner->partial->str, scanner->partial->len);
     drop_partial (scanner);
   } else if (scanner->want_usage && !scanner->overflow) {
-    look_into_event (&scanner->usage, data, length);
+    take_event (scanner, data, length);
   }
   scanner->overflow = FALSE;
   scanner->in_event = FALSE;
@@ -246,6 +272,12 @@ gboolean
 mr_sse_scanner_at_boundary (const MrSseScanner *scanner)
 {
   return !scanner->in_event;
+}
+
+guint64
+mr_sse_scanner_get_events (const MrSseScanner *scanner)
+{
+  return scanner->events;
 }
 
 MrUsage

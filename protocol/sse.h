@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking into a Server-Sent Events stream without changing or copying it: where events end, and the token
- * counts that a backend states in its `usage` (never guessed, contract H4). Pure.
+ * Looking into a Server-Sent Events stream without changing or copying it: where events end, how many there were, and
+ * the token counts that a backend states in its `usage` (never guessed, contract H4). Pure.
  * Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 #pragma once
@@ -48,6 +48,7 @@ typedef struct {
   GString *partial;    /* Owned: start of an event that spans fragments; NULL if none, or usage is not wanted */
   gboolean want_usage;
   MrUsage usage;
+  guint64 events; /* complete ones with data, if usage is wanted */
 } MrSseScanner;
 
 /**
@@ -73,6 +74,14 @@ void mr_sse_scanner_feed (MrSseScanner *scanner, const char *data, gsize length)
  *   event may be appended as it is
  */
 gboolean mr_sse_scanner_at_boundary (const MrSseScanner *scanner);
+
+/**
+ * mr_sse_scanner_get_events:
+ *
+ * Returns: how many complete events with data came; the closing `[DONE]` is none, nor is an event above
+ *   %MR_LIMIT_USAGE_EVENT_BYTES; 0 if usage is not wanted
+ */
+guint64 mr_sse_scanner_get_events (const MrSseScanner *scanner);
 
 /** mr_sse_scanner_get_usage: counts of all complete events so far, and of a last event without its empty line. */
 MrUsage mr_sse_scanner_get_usage (MrSseScanner *scanner);

@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-#define USECS_PER_DAY (86400 * MR_USEC_PER_SEC)
-#define DEFAULT_DAYS 30
 #define BAD_CURSOR "The parameter \"after\" must be the \"next\" of the page before."
 #define NO_SUCH_KEY "There is no key with this id; GET /admin/keys lists them."
 
@@ -296,47 +294,12 @@ on_usage (const MrUsageRow *rows, gsize n, const GError *error, gpointer data)
     mr_admin_send (g_steal_pointer (&waiting->response), 200, page_of_usage (waiting, rows, n));
 }
 
-/* YYYY-MM-DD and nothing else, as days since 1970. */
-static gboolean
-read_day (const char *text, gint64 *day)
-{
-  g_autofree char *iso = g_strdup_printf ("%sT00:00:00Z", text);
-  g_autoptr (GDateTime) time =
-      strlen (text) == 10 && text[4] == '-' && text[7] == '-' ? g_date_time_new_from_iso8601 (iso, NULL) : NULL;
-
-  if (time == NULL)
-    return FALSE;
-  *day = g_date_time_to_unix (time) / (USECS_PER_DAY / MR_USEC_PER_SEC);
-  return TRUE;
-}
-
-/* FALSE: the response is answered. */
-static gboolean
-read_days (const MrAdminCall *call, gint64 *from, gint64 *to)
-{
-  const char *from_text = g_hash_table_lookup (call->query, "from");
-  const char *to_text = g_hash_table_lookup (call->query, "to");
-  g_autofree char *message = NULL;
-
-  *to = g_get_real_time () / USECS_PER_DAY;
-  if (to_text != NULL && !read_day (to_text, to))
-    message = g_strdup ("The parameter \"to\" must be a day like 2030-01-31.");
-  *from = *to - (DEFAULT_DAYS - 1);
-  if (message == NULL && from_text != NULL && !read_day (from_text, from))
-    message = g_strdup ("The parameter \"from\" must be a day like 2030-01-31.");
-  if (message == NULL && (*from > *to || *to - *from >= MR_LIMIT_ADMIN_USAGE_DAYS))
-    message = g_strdup_printf ("The parameter \"from\" must be a day at most %u days before \"to\", and not after it.",
-                               MR_LIMIT_ADMIN_USAGE_DAYS - 1);
-  if (message != NULL)
-    mr_admin_fail (call->response, MR_ERROR_INVALID_REQUEST, message);
-  return message == NULL;
-}
-
 void
 mr_admin_on_usage (const MrAdminCall *call)
 {
   const char *cursor = g_hash_table_lookup (call->query, "after");
   guint64 after = 0;
+  g_autoptr (GError) error = NULL;
   gint64 from;
   gint64 to;
   guint limit;
@@ -346,7 +309,12 @@ mr_admin_on_usage (const MrAdminCall *call)
     mr_admin_fail (call->response, MR_ERROR_INVALID_REQUEST, BAD_CURSOR);
     return;
   }
-  if (!read_days (call, &from, &to) || (limit = mr_admin_read_limit (call)) == 0)
+  if (!mr_admin_report_read_days (g_hash_table_lookup (call->query, "from"), g_hash_table_lookup (call->query, "to"),
+                                  &from, &to, &error)) {
+    mr_admin_fail (call->response, MR_ERROR_INVALID_REQUEST, error->message);
+    return;
+  }
+  if ((limit = mr_admin_read_limit (call)) == 0)
     return;
   waiting = wait_for_store (call);
   waiting->key = g_strdup (g_hash_table_lookup (call->query, "key"));

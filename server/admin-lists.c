@@ -142,17 +142,18 @@ static GArray *
 gather_workers (MrRelay *relay, MrMetricsGauges *gauges)
 {
   MrWorkerRegistry *registry = mr_relay_get_registry (relay);
+  const MrWorkerSums sums = mr_worker_registry_sum (registry);
   GArray *workers = g_array_new (FALSE, FALSE, sizeof (MrMetricsWorker));
 
-  gauges->workers_connected = mr_worker_registry_get_length (registry);
-  for (guint i = 0; i < gauges->workers_connected; i++) {
+  gauges->workers_connected = sums.workers;
+  gauges->workers_draining = sums.draining;
+  gauges->slots_total = sums.slots;
+  gauges->slots_busy = sums.busy_slots;
+  for (guint i = 0; i < sums.workers; i++) {
     const MrWorkerSession *session = mr_worker_registry_index (registry, i);
     const MrDispatchWorker *dispatch = &session->dispatch;
     const MrMetricsWorker worker = { session->name, dispatch->in_flight, dispatch->max_concurrent };
 
-    gauges->workers_draining += dispatch->draining ? 1 : 0;
-    gauges->slots_total += dispatch->max_concurrent;
-    gauges->slots_busy += dispatch->in_flight;
     g_array_append_val (workers, worker);
   }
   return workers;
@@ -162,12 +163,14 @@ void
 mr_admin_on_metrics (const MrAdminCall *call)
 {
   const MrAdminParts *parts = &call->admin->parts;
+  MrTlsIdentity *identity = mr_http_intake_get_identity (parts->intake);
   MrMetricsGauges gauges = {
     .start_time = parts->started_at,
     .queue_depth = mr_relay_get_queue_depth (parts->relay),
     .in_flight = mr_admin_report_count_in_flight (parts),
     .open_connections = mr_http_intake_get_connections (parts->intake),
     .key_store_ready = mr_key_store_get_problem (parts->store) == NULL,
+    .certificate_expiry = identity != NULL ? mr_tls_identity_get_expiry (identity) : 0,
   };
   g_autoptr (GArray) workers = gather_workers (parts->relay, &gauges);
   g_autofree char *text = NULL;

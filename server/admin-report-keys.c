@@ -98,20 +98,71 @@ mr_admin_report_usage (const MrUsageRow *rows, gsize n)
   return json_builder_get_root (out);
 }
 
+/* --- days --- */
+
+#define DAY_SECS 86400
+#define DEFAULT_DAYS 30
+
+/* YYYY-MM-DD and nothing else; no text leaves @day as it is. */
+static gboolean
+read_day (const char *name, const char *text, gint64 *day, GError **error)
+{
+  g_autofree char *midnight = g_strconcat (text != NULL ? text : "", "T00:00:00Z", NULL);
+  g_autoptr (GDateTime) time = NULL;
+
+  if (text == NULL || *text == '\0')
+    return TRUE;
+  if (strlen (text) == strlen ("YYYY-MM-DD") && text[4] == '-' && text[7] == '-')
+    time = g_date_time_new_from_iso8601 (midnight, NULL);
+  if (time == NULL) {
+    g_autofree char *shown = g_utf8_make_valid (text, (gssize) MIN (strlen (text), 40));
+
+    g_set_error (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
+                 "The parameter \"%s\" must be a day like 2030-01-31, not \"%s\".", name, shown);
+    return FALSE;
+  }
+  *day = g_date_time_to_unix (time) / DAY_SECS;
+  return TRUE;
+}
+
+gboolean
+mr_admin_report_read_days (const char *first, const char *last, gint64 *from, gint64 *to, GError **error)
+{
+  gint64 last_day = now_secs () / DAY_SECS;
+  gint64 first_day;
+
+  if (!read_day ("to", last, &last_day, error))
+    return FALSE;
+  first_day = last_day - (DEFAULT_DAYS - 1);
+  if (!read_day ("from", first, &first_day, error))
+    return FALSE;
+  if (first_day > last_day || last_day - first_day >= MR_LIMIT_ADMIN_USAGE_DAYS) {
+    g_set_error (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
+                 "The parameter \"from\" must be a day at most %u days before \"to\", and not after it.",
+                 MR_LIMIT_ADMIN_USAGE_DAYS - 1);
+    return FALSE;
+  }
+  *from = first_day;
+  *to = last_day;
+  return TRUE;
+}
+
 /* --- read --- */
 
-#define TEXT_RULE "a string of 1 to " G_STRINGIFY (MR_LIMIT_KEY_NAME_BYTES) " bytes without control characters"
+#define TEXT_RULE(bytes) "a string of 1 to " G_STRINGIFY (bytes) " bytes without control characters"
+#define NAME_RULE TEXT_RULE (MR_LIMIT_KEY_NAME_BYTES)
+#define MODEL_RULE TEXT_RULE (MR_LIMIT_MODEL_NAME_BYTES)
 
 typedef gboolean (*ReadFunc) (JsonNode *node, MrKeySpec *spec);
 
 /* One line, printable and short: it is shown in logs and tables. */
 static char *
-read_text (JsonNode *node)
+read_text (JsonNode *node, gsize max_bytes)
 {
   const char *text = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
   gsize length = text != NULL ? strlen (text) : 0;
 
-  if (length < 1 || length > MR_LIMIT_KEY_NAME_BYTES || !g_utf8_validate (text, -1, NULL))
+  if (length < 1 || length > max_bytes || !g_utf8_validate (text, -1, NULL))
     return NULL;
   for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at))
     if (g_unichar_iscntrl (g_utf8_get_char (at)))
@@ -131,14 +182,14 @@ read_positive (JsonNode *node, gint64 max, gint64 *number)
 static gboolean
 read_name (JsonNode *node, MrKeySpec *spec)
 {
-  spec->name = read_text (node);
+  spec->name = read_text (node, MR_LIMIT_KEY_NAME_BYTES);
   return spec->name != NULL;
 }
 
 static gboolean
 read_scope (JsonNode *node, MrKeySpec *spec)
 {
-  g_autofree char *name = read_text (node);
+  g_autofree char *name = read_text (node, MR_LIMIT_KEY_NAME_BYTES);
 
   return name != NULL && mr_key_scope_from_name (name, &spec->scope);
 }
@@ -153,7 +204,7 @@ read_models (JsonNode *node, MrKeySpec *spec)
     return FALSE;
   spec->models = g_new0 (char *, n + 1);
   for (guint i = 0; i < n; i++)
-    if ((spec->models[i] = read_text (json_array_get_element (array, i))) == NULL)
+    if ((spec->models[i] = read_text (json_array_get_element (array, i), MR_LIMIT_MODEL_NAME_BYTES)) == NULL)
       return FALSE;
   return TRUE;
 }
@@ -194,7 +245,7 @@ read_tokens_per_day (JsonNode *node, MrKeySpec *spec)
 static gboolean
 read_priority (JsonNode *node, MrKeySpec *spec)
 {
-  g_autofree char *name = read_text (node);
+  g_autofree char *name = read_text (node, MR_LIMIT_KEY_NAME_BYTES);
 
   return name != NULL && mr_priority_from_name (name, &spec->priority);
 }
@@ -202,7 +253,7 @@ read_priority (JsonNode *node, MrKeySpec *spec)
 static gboolean
 read_expires_at (JsonNode *node, MrKeySpec *spec)
 {
-  g_autofree char *text = read_text (node);
+  g_autofree char *text = read_text (node, MR_LIMIT_KEY_NAME_BYTES);
   g_autoptr (GDateTime) time = text != NULL ? g_date_time_new_from_iso8601 (text, NULL) : NULL;
 
   if (time == NULL)
@@ -217,11 +268,11 @@ static const struct {
   ReadFunc read;
   const char *rule;
 } members[] = {
-  { "name", read_name, TEXT_RULE },
+  { "name", read_name, NAME_RULE },
   { "scope", read_scope, "\"client\" or \"worker\"" },
   { "models", read_models,
     "a list of 1 to " G_STRINGIFY (
-        MR_LIMIT_KEY_MODELS) " model names, * and ? standing for any characters, each " TEXT_RULE
+        MR_LIMIT_KEY_MODELS) " model names, * and ? standing for any characters, each " MODEL_RULE
                              ", or null for every model" },
   { "requests_per_minute", read_requests_per_minute, "a whole number from 1 to 2147483647, or null for no limit" },
   { "max_concurrent", read_max_concurrent, "a whole number from 1 to 2147483647, or null for no limit" },
@@ -272,7 +323,7 @@ mr_admin_read_key_spec (JsonObject *object, MrKeySpec *spec, GError **error)
   }
   if (read.name == NULL) {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
-                         "The member \"name\" is missing: it must be " TEXT_RULE ".");
+                         "The member \"name\" is missing: it must be " NAME_RULE ".");
     return FALSE;
   }
   *spec = read;

@@ -297,6 +297,14 @@ mr_admin_report_count_in_flight (const MrAdminParts *parts)
   return n;
 }
 
+const char *
+mr_admin_report_status (MrRelay *relay, MrKeyStore *store)
+{
+  if (mr_relay_is_draining (relay))
+    return "draining";
+  return mr_key_store_get_problem (store) != NULL ? "degraded" : "ok";
+}
+
 JsonNode *
 mr_admin_report_stats (const MrAdminParts *parts)
 {

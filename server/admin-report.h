@@ -49,6 +49,9 @@ JsonNode *mr_admin_report_request (const MrAdminParts *parts, const MrJob *job);
 /** mr_admin_report_requests: (transfer full): an array of those waiting and running, in order of arrival. */
 JsonNode *mr_admin_report_requests (const MrAdminParts *parts);
 
+/** mr_admin_report_status: the relay in one word: `draining`, `degraded` (the key store has a problem), or `ok`. */
+const char *mr_admin_report_status (MrRelay *relay, MrKeyStore *store);
+
 /** mr_admin_report_stats: (transfer full): the object of G2. */
 JsonNode *mr_admin_report_stats (const MrAdminParts *parts);
 
@@ -64,6 +67,17 @@ JsonNode *mr_admin_report_key (const MrKey *key);
 
 /** mr_admin_report_keys: (transfer full): an array, dead keys too, in order of creation. */
 JsonNode *mr_admin_report_keys (const MrAdminParts *parts);
+
+/**
+ * mr_admin_report_read_days:
+ * @first: (nullable): YYYY-MM-DD; none or empty for 29 days before the last one
+ * @last: (nullable): likewise; none or empty for today
+ * @from: (out): days since 1970
+ * @to: (out): not before @from
+ *
+ * Returns: %FALSE with %MR_ERROR_INVALID_REQUEST, whose message names the day and what is allowed
+ */
+gboolean mr_admin_report_read_days (const char *first, const char *last, gint64 *from, gint64 *to, GError **error);
 
 /** mr_admin_report_usage: (transfer full): an array of objects: day (YYYY-MM-DD), key, model, counts. */
 JsonNode *mr_admin_report_usage (const MrUsageRow *rows, gsize n);

@@ -16,14 +16,12 @@
 static MrHistoryGauges
 read_gauges (const MrAdminParts *parts)
 {
-  MrWorkerRegistry *registry = mr_relay_get_registry (parts->relay);
-  MrHistoryGauges gauges = { .queue_depth = mr_relay_get_queue_depth (parts->relay),
-                             .running = mr_admin_report_count_in_flight (parts),
-                             .workers = mr_worker_registry_get_length (registry) };
+  const MrWorkerSums sums = mr_worker_registry_sum (mr_relay_get_registry (parts->relay));
 
-  for (guint i = 0; i < gauges.workers; i++)
-    gauges.slots += mr_worker_registry_index (registry, i)->dispatch.max_concurrent;
-  return gauges;
+  return (MrHistoryGauges){ .queue_depth = mr_relay_get_queue_depth (parts->relay),
+                            .running = mr_admin_report_count_in_flight (parts),
+                            .workers = sums.workers,
+                            .slots = sums.slots };
 }
 
 static char *

@@ -46,7 +46,7 @@ read_config (char **argv, MrServerConfig *config, MrOptionsAction *action, GErro
 {
   return mr_options_parse (mr_server_program (), (const char *const *) argv, (const char *const *) environ, config,
                            action, error) &&
-         (*action == MR_OPTIONS_HELP || *action == MR_OPTIONS_VERSION || mr_server_config_check (config, error));
+         (!mr_options_action_needs_values (*action) || mr_server_config_check (config, error));
 }
 
 /* A bad configuration changes nothing. */
@@ -74,6 +74,12 @@ run (Program *program)
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GError) error = NULL;
 
+  /* Before anybody is told that it is ready: a signal may follow at once. */
+  program->loop = loop;
+  program->server = server;
+  g_unix_signal_add (SIGTERM, on_signal, program);
+  g_unix_signal_add (SIGINT, on_signal, program);
+  g_unix_signal_add (SIGHUP, on_reload, program);
   if (!mr_server_start (server, &error)) {
     if (g_error_matches (error, MR_ERROR, MR_ERROR_CONFIG)) {
       (void) fprintf (stderr, "%s: %s\n", mr_server_program ()->name, error->message);
@@ -82,11 +88,6 @@ run (Program *program)
     mr_log (MR_LOG_ERROR, "cannot start", "error", error->message, NULL);
     return EXIT_FAILURE;
   }
-  program->loop = loop;
-  program->server = server;
-  g_unix_signal_add (SIGTERM, on_signal, program);
-  g_unix_signal_add (SIGINT, on_signal, program);
-  g_unix_signal_add (SIGHUP, on_reload, program);
   g_main_loop_run (loop);
   return EXIT_SUCCESS;
 }
@@ -113,11 +114,9 @@ main (int argc, char **argv)
   mr_log_set_format ((MrLogFormat) program.config.log_format);
   if (action == MR_OPTIONS_RUN) {
     status = run (&program);
-  } else if (action == MR_OPTIONS_CHECK_CONFIG) {
-    (void) printf ("The configuration is valid.\n");
   } else {
-    text = action == MR_OPTIONS_HELP ? mr_options_help (table) : mr_options_version (table);
-    (void) printf ("%s\n", g_strchomp (text));
+    text = mr_options_text (table, action);
+    (void) printf ("%s\n", text);
   }
   mr_options_clear (table, &program.config);
   return status;

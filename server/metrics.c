@@ -257,6 +257,10 @@ append_gauges (GString *out, const MrMetricsGauges *gauges)
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     append_integer (out, rows[i].name, "gauge", rows[i].help, rows[i].value);
+  if (gauges->certificate_expiry != 0)
+    append_integer (out, "modelrelay_tls_certificate_expiry_timestamp_seconds", "gauge",
+                    "End of the TLS certificate's validity in seconds since the Unix epoch.",
+                    (guint64) gauges->certificate_expiry);
   append_family (out, "modelrelay_build_info", "gauge", "Always 1; the version is in the label.");
   g_string_append (out, "modelrelay_build_info{version=\"" MR_VERSION "\"} 1\n");
 }

@@ -34,6 +34,7 @@ typedef struct {
   guint in_flight; /* given to a worker and not over */
   guint open_connections;
   gboolean key_store_ready;
+  gint64 certificate_expiry; /* seconds since 1970; 0 without TLS */
   MrMetricsProcess process;
   const MrMetricsWorker *workers; /* Borrowed */
   gsize n_workers;

@@ -461,6 +461,12 @@ mr_relay_free (MrRelay *relay)
   g_free (relay);
 }
 
+gboolean
+mr_relay_is_draining (MrRelay *relay)
+{
+  return relay->draining;
+}
+
 void
 mr_relay_drain (MrRelay *relay, MrRelayIdle idle, gpointer user_data)
 {

@@ -101,3 +101,5 @@ void mr_relay_unobserve (MrRelay *relay, gpointer data);
  * @idle.
  */
 void mr_relay_drain (MrRelay *relay, MrRelayIdle idle, gpointer user_data);
+
+gboolean mr_relay_is_draining (MrRelay *relay);

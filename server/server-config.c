@@ -11,6 +11,7 @@
 #include "key-store.h"
 #include "limits.h"
 #include "listener.h"
+#include "tls-identity.h"
 
 #include <string.h>
 
@@ -26,6 +27,12 @@ static const MrOption options[] = {
   { .name = "listen", .environment = "LISTEN_ADDR", .type = MR_OPTION_STRV, .offset = AT (listen),
     .default_value = "127.0.0.1:8080", .argument = "ADDRESS",
     .help = "Where clients and workers connect: HOST:PORT, [IPv6]:PORT or unix:PATH." },
+  { .name = "tls-cert", .environment = "MODELRELAY_TLS_CERT", .type = MR_OPTION_STRING, .offset = AT (tls_cert),
+    .argument = "FILE", .is_file = TRUE,
+    .help = "Certificate chain in PEM: every TCP address then speaks HTTPS. Wants --tls-key." },
+  { .name = "tls-key", .environment = "MODELRELAY_TLS_KEY", .type = MR_OPTION_STRING, .offset = AT (tls_key),
+    .argument = "FILE", .is_file = TRUE,
+    .help = "Private key of the certificate, in PEM. Both files are read again when they change." },
   { .name = "worker-secret", .environment = "WORKER_SECRET", .type = MR_OPTION_STRING, .offset = AT (worker_secret),
     .argument = "SECRET", .secret = TRUE, .help = "What workers must present, unless each has a key of its own." },
   { .name = "admin-token", .environment = "MODELRELAY_ADMIN_TOKEN", .type = MR_OPTION_STRING, .offset = AT (admin_token),
@@ -94,7 +101,7 @@ static const MrOption options[] = {
     .help = "How clients and workers reach this relay, as https://relay.example.org: what the web pages put into "
             "commands." },
   { .name = "downloads-dir", .environment = "MODELRELAY_DOWNLOADS_DIR", .type = MR_OPTION_STRING,
-    .offset = AT (downloads_dir), .argument = "DIRECTORY",
+    .offset = AT (downloads_dir), .argument = "DIRECTORY", .is_file = TRUE,
     .help = "Packages that the relay offers at /downloads to anybody who can reach it." },
   { .name = "affinity", .environment = "AFFINITY", .type = MR_OPTION_BOOL, .offset = AT (affinity),
     .default_value = "true", .argument = "BOOL",
@@ -107,10 +114,10 @@ static const MrOption options[] = {
             "unit of systemd, else the session bus." },
   { .name = "log-format", .environment = "LOG_FORMAT", .type = MR_OPTION_CHOICE, .offset = AT (log_format),
     .default_value = "auto", .argument = "FORMAT", .choices = log_format_choices,
-    .help = "auto (journald where it listens, else text), text, json or journald." },
+    .help = "How the log looks; auto is journald where it listens, else text." },
   { .name = "log-level", .environment = "LOG_LEVEL", .type = MR_OPTION_CHOICE, .offset = AT (log_level),
     .default_value = "info", .argument = "LEVEL", .choices = log_level_choices,
-    .help = "trace, debug, info, warn or error." },
+    .help = "Lowest level that is logged." },
   { .name = NULL },
 };
 /* clang-format on */
@@ -200,6 +207,22 @@ check_downloads_dir (const char *directory, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_tls (const char *cert, const char *key, GError **error)
+{
+  g_autoptr (MrTlsIdentity) identity = NULL;
+
+  if (cert == NULL && key == NULL)
+    return TRUE;
+  if (cert == NULL || key == NULL) {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
+                         "--tls-cert and --tls-key belong together: give both, or neither");
+    return FALSE;
+  }
+  identity = mr_tls_identity_new (cert, key, error);
+  return identity != NULL;
+}
+
 gboolean
 mr_server_config_check (const MrServerConfig *config, GError **error)
 {
@@ -218,6 +241,8 @@ mr_server_config_check (const MrServerConfig *config, GError **error)
       return FALSE;
     }
   if (!check_models (config, error) || (config->database != NULL && !mr_key_store_check_url (config->database, error)))
+    return FALSE;
+  if (!check_tls (config->tls_cert, config->tls_key, error))
     return FALSE;
   if (!check_public_url (config->public_url, error) || !check_downloads_dir (config->downloads_dir, error))
     return FALSE;

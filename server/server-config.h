@@ -10,6 +10,8 @@ typedef enum { MR_UNKNOWN_AUTO, MR_UNKNOWN_QUEUE, MR_UNKNOWN_REJECT } MrUnknownM
 
 typedef struct {
   char **listen;
+  char *tls_cert; /* both NULL: connections are plain */
+  char *tls_key;
   char *worker_secret; /* NULL when every worker has a key of its own */
   char *admin_token;   /* NULL: nobody is an administrator */
   gboolean require_api_keys;

@@ -17,9 +17,6 @@
 #define NAME "org.modelrelay.Server1"
 #define PATH "/org/modelrelay/Server1"
 
-#define DAY_SECS 86400
-#define USAGE_DAYS 30 /* that GetUsage tells when the first day is not given */
-
 /* A message of D-Bus holds an array of 64 MiB, and a row has some 200 bytes. */
 #define MAX_USAGE_ROWS 100000
 
@@ -29,7 +26,6 @@ struct _MrServerDBus {
   MrBusObject *object;     /* Owned */
   MrBus *bus;              /* Owned */
   GPtrArray *waiting;      /* Owned Waiting: calls that the key store will answer */
-  gboolean draining;
 };
 
 /* --- errors --- */
@@ -71,37 +67,22 @@ static void
 publish_workers (MrServerDBus *dbus)
 {
   MrWorkerRegistry *registry = mr_relay_get_registry (dbus->parts.relay);
-  guint n = mr_worker_registry_get_length (registry);
-  guint total = 0;
-  guint free_slots = 0;
+  const MrWorkerSums sums = mr_worker_registry_sum (registry);
   guint n_known = 0;
   double speed = 0;
 
-  for (guint i = 0; i < n; i++) {
+  for (guint i = 0; i < sums.workers; i++) {
     const MrWorkerSession *session = mr_worker_registry_index (registry, i);
-    const MrDispatchWorker *worker = &session->dispatch;
-    guint load = mr_dispatch_load (worker);
 
-    total += worker->max_concurrent;
-    if (!worker->draining && load < worker->max_concurrent)
-      free_slots += worker->max_concurrent - load;
     if (session->tokens_per_second > 0) {
       speed += session->tokens_per_second;
       n_known++;
     }
   }
-  mr_dbus_server1_set_workers (dbus->skeleton, n);
-  mr_dbus_server1_set_total_slots (dbus->skeleton, total);
-  mr_dbus_server1_set_free_slots (dbus->skeleton, free_slots);
+  mr_dbus_server1_set_workers (dbus->skeleton, sums.workers);
+  mr_dbus_server1_set_total_slots (dbus->skeleton, sums.slots);
+  mr_dbus_server1_set_free_slots (dbus->skeleton, sums.free_slots);
   mr_dbus_server1_set_tokens_per_second (dbus->skeleton, n_known > 0 ? speed / n_known : 0);
-}
-
-static const char *
-status (MrServerDBus *dbus)
-{
-  if (dbus->draining)
-    return "draining";
-  return mr_key_store_get_problem (dbus->parts.store) != NULL ? "degraded" : "ok";
 }
 
 static void
@@ -112,7 +93,7 @@ publish (gpointer data)
   g_auto (GStrv) models = mr_relay_dup_models (dbus->parts.relay, NULL);
 
   mr_dbus_server1_set_addresses (dbus->skeleton, (const char *const *) addresses);
-  mr_dbus_server1_set_status (dbus->skeleton, status (dbus));
+  mr_dbus_server1_set_status (dbus->skeleton, mr_admin_report_status (dbus->parts.relay, dbus->parts.store));
   mr_dbus_server1_set_models (dbus->skeleton, (const char *const *) models);
   mr_dbus_server1_set_queue_depth (dbus->skeleton, mr_relay_get_queue_depth (dbus->parts.relay));
   mr_dbus_server1_set_requests_total (dbus->skeleton, dbus->parts.stats->counts[MR_COUNT_REQUESTS]);
@@ -245,46 +226,6 @@ list_keys (GDBusMethodInvocation *invocation, GVariant *parameters, gpointer dat
 
 /* --- usage --- */
 
-/* An empty @text leaves @day as it is. */
-static gboolean
-parse_day (const char *text, gint64 *day, GError **error)
-{
-  g_autofree char *midnight = g_strconcat (text, "T00:00:00Z", NULL);
-  g_autoptr (GDateTime) time = NULL;
-
-  if (*text == '\0')
-    return TRUE;
-  if (strlen (text) == strlen ("YYYY-MM-DD") && text[4] == '-')
-    time = g_date_time_new_from_iso8601 (midnight, NULL);
-  if (time == NULL) {
-    g_set_error (error, MR_ERROR, MR_ERROR_INVALID_REQUEST, "\"%s\" is no day; one is written as YYYY-MM-DD", text);
-    return FALSE;
-  }
-  *day = g_date_time_to_unix (time) / DAY_SECS;
-  return TRUE;
-}
-
-static gboolean
-parse_days (GVariant *parameters, gint64 *from, gint64 *to, GError **error)
-{
-  const char *from_text;
-  const char *to_text;
-
-  g_variant_get (parameters, "(&s&s)", &from_text, &to_text);
-  *to = g_get_real_time () / G_USEC_PER_SEC / DAY_SECS;
-  if (!parse_day (to_text, to, error))
-    return FALSE;
-  *from = *to - USAGE_DAYS + 1;
-  if (!parse_day (from_text, from, error))
-    return FALSE;
-  if (*from <= *to && *to - *from < MR_LIMIT_ADMIN_USAGE_DAYS)
-    return TRUE;
-  g_set_error (error, MR_ERROR, MR_ERROR_INVALID_REQUEST,
-               "The first day must not be after the last one, nor more than %d days before it",
-               MR_LIMIT_ADMIN_USAGE_DAYS - 1);
-  return FALSE;
-}
-
 static void
 on_usage (const MrUsageRow *rows, gsize n, const GError *error, gpointer data)
 {
@@ -303,11 +244,14 @@ static void
 get_usage (GDBusMethodInvocation *invocation, GVariant *parameters, gpointer data)
 {
   MrServerDBus *dbus = data;
+  const char *first;
+  const char *last;
   gint64 from;
   gint64 to;
   GError *error = NULL;
 
-  if (parse_days (parameters, &from, &to, &error))
+  g_variant_get (parameters, "(&s&s)", &first, &last);
+  if (mr_admin_report_read_days (first, last, &from, &to, &error))
     mr_key_store_query_usage (dbus->parts.store, from, to, on_usage, wait_for_store (dbus, invocation));
   else
     g_dbus_method_invocation_take_error (invocation, error);
@@ -424,15 +368,6 @@ mr_server_dbus_note_status (MrServerDBus *dbus)
 {
   if (dbus != NULL)
     mr_bus_object_changed (dbus->object);
-}
-
-void
-mr_server_dbus_drain (MrServerDBus *dbus)
-{
-  if (dbus == NULL)
-    return;
-  dbus->draining = TRUE;
-  mr_bus_object_changed (dbus->object);
 }
 
 MrServerDBus *

@@ -21,8 +21,7 @@ MrServerDBus *mr_server_dbus_new (const MrAdminParts *parts);
 void mr_server_dbus_free (MrServerDBus *dbus);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrServerDBus, mr_server_dbus_free)
 
-/** mr_server_dbus_note_status: (nullable self): the configuration's contents, or the key store's state, have changed. */
+/** mr_server_dbus_note_status: (nullable self): the configuration's contents, the key store's state, or whether the relay
+ * drains, have changed. */
 void mr_server_dbus_note_status (MrServerDBus *dbus);
 
-/** mr_server_dbus_drain: (nullable self): the status is `draining` from now on. */
-void mr_server_dbus_drain (MrServerDBus *dbus);

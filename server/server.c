@@ -4,15 +4,18 @@
  */
 #include "server.h"
 
-#include "admin.h"
+#include "admin-report.h"
+#include "certificate.h"
 #include "client-api.h"
 #include "cors.h"
 #include "http-intake.h"
 #include "limits.h"
+#include "listener.h"
 #include "log.h"
 #include "relay.h"
 #include "response.h"
 #include "server-dbus.h"
+#include "server-notify.h"
 #include "web.h"
 #include "worker-gate.h"
 
@@ -22,18 +25,23 @@
 #define FAREWELL_USEC MR_USEC_PER_SEC
 #define FAREWELL_STEP_USEC (5 * MR_USEC_PER_MSEC)
 
+/* What a service manager adds to the drain timeout before it kills. */
+#define EXIT_USEC (10 * MR_USEC_PER_SEC)
+
 struct _MrServer {
   MrReactor *reactor;           /* Borrowed */
   const MrServerConfig *config; /* Borrowed */
   MrStats *stats;
   MrKeyStore *store;
   MrHttpIntake *intake;
+  MrCertificate *certificate;
   MrRelay *relay;
   MrWorkerGate *gate;
   MrAdmin *admin;
   MrDownloads *downloads;
   MrWeb *web;
   MrServerDBus *dbus; /* nullable */
+  MrServerNotify *notify;
   gint64 start_us;
   gboolean draining;
   MrServerDrained drained;
@@ -73,19 +81,11 @@ fail (MrResponse *response, MrErrorCode code, const char *message)
   mr_response_free (response);
 }
 
-static const char *
-health_status (MrServer *server)
-{
-  if (server->draining)
-    return "draining";
-  return mr_key_store_get_problem (server->store) != NULL ? "degraded" : "ok";
-}
-
 static void
 on_health (MrServer *server, MrResponse *response, const MrCaller *caller)
 {
   gint64 uptime = (mr_reactor_now (server->reactor) - server->start_us) / MR_USEC_PER_SEC;
-  g_autofree char *json = mr_client_api_health (health_status (server),
+  g_autofree char *json = mr_client_api_health (mr_admin_report_status (server->relay, server->store),
                                                 mr_worker_registry_get_length (mr_relay_get_registry (server->relay)),
                                                 mr_relay_get_queue_depth (server->relay), uptime);
 
@@ -299,8 +299,10 @@ mr_server_drain (MrServer *server, MrServerDrained drained, gpointer user_data)
   server->farewell_us = mr_reactor_now (server->reactor) + server->config->drain_timeout_us;
   mr_http_intake_stop (server->intake);
   mr_admin_stop (server->admin);
-  mr_server_dbus_drain (server->dbus);
+  /* Besides the drain: the farewell, and what the database has to write. */
+  mr_server_notify_stopping (server->notify, server->config->drain_timeout_us + EXIT_USEC);
   mr_relay_drain (server->relay, on_relay_idle, server);
+  mr_server_dbus_note_status (server->dbus);
 }
 
 /* --- the server itself --- */
@@ -322,7 +324,9 @@ void
 mr_server_reload (MrServer *server, MrServerConfig *config, MrServerConfig *fresh)
 {
   MrServerConfig old = *config;
+  g_autoptr (GError) error = NULL;
 
+  mr_server_notify_reloading (server->notify);
   if (!g_strv_equal ((const char *const *) config->listen, (const char *const *) fresh->listen))
     mr_log (MR_LOG_WARN, "needs a restart", "option", "listen", NULL);
   if (g_strcmp0 (config->database, fresh->database) != 0)
@@ -338,9 +342,12 @@ mr_server_reload (MrServer *server, MrServerConfig *config, MrServerConfig *fres
   *fresh = old;
   mr_log_set_level ((MrLogLevel) config->log_level);
   mr_log_set_format ((MrLogFormat) config->log_format);
+  if (!mr_certificate_start (server->certificate, &error))
+    mr_log (MR_LOG_WARN, "certificate not reloaded", "error", error->message, NULL);
   apply_config (server);
   mr_stats_count (server->stats, MR_COUNT_RELOADS);
   mr_log (MR_LOG_INFO, "configuration reloaded", NULL);
+  mr_server_notify_ready (server->notify);
 }
 
 static void
@@ -390,11 +397,13 @@ mr_server_new (MrReactor *reactor, const MrServerConfig *config)
   server->relay = mr_relay_new (reactor, config, server->stats, server->store);
   server->gate = mr_worker_gate_new (reactor, server->relay, config, server->stats, server->store);
   server->intake = mr_http_intake_new (reactor, on_request, server);
+  server->certificate = mr_certificate_new (reactor, config, server->intake);
   server->downloads = mr_downloads_new (reactor, config);
   parts = admin_parts (server);
   server->admin = mr_admin_new (&parts);
   server->web = mr_web_new (server->downloads);
   server->dbus = mr_server_dbus_new (&parts);
+  server->notify = mr_server_notify_new (&parts);
   apply_config (server);
   mr_timer_init (&server->farewell, reactor, on_farewell);
   return server;
@@ -406,16 +415,33 @@ mr_server_free (MrServer *server)
   if (server == NULL)
     return;
   mr_timer_clear (&server->farewell);
+  mr_server_notify_free (server->notify);
   mr_server_dbus_free (server->dbus);
   mr_downloads_free (server->downloads);
   mr_admin_free (server->admin);
   mr_web_free (server->web);
   mr_relay_free (server->relay);
   mr_worker_gate_free (server->gate);
+  mr_certificate_free (server->certificate);
   mr_http_intake_free (server->intake);
   mr_key_store_free (server->store);
   mr_stats_free (server->stats);
   g_free (server);
+}
+
+/* Sockets that a service manager holds for us take the place of our own: it goes on listening while we restart. */
+static gboolean
+listen_everywhere (MrServer *server, GError **error)
+{
+  guint n_passed = mr_listener_count_passed ();
+
+  for (guint i = 0; i < n_passed; i++)
+    if (!mr_http_intake_listen_passed (server->intake, i, error))
+      return FALSE;
+  for (char **address = server->config->listen; n_passed == 0 && *address != NULL; address++)
+    if (!mr_http_intake_listen (server->intake, *address, error))
+      return FALSE;
+  return TRUE;
 }
 
 gboolean
@@ -434,11 +460,11 @@ mr_server_start (MrServer *server, GError **error)
     }
     mr_log (MR_LOG_WARN, "no worker can connect", "reason", "neither a worker secret nor an API key for workers", NULL);
   }
-  for (char **address = config->listen; *address != NULL; address++)
-    if (!mr_http_intake_listen (server->intake, *address, error))
-      return FALSE;
+  if (!mr_certificate_start (server->certificate, error) || !listen_everywhere (server, error))
+    return FALSE;
   addresses = mr_http_intake_get_addresses (server->intake);
   for (char **address = addresses; *address != NULL; address++)
     mr_log (MR_LOG_INFO, "listening", "address", *address, NULL);
+  mr_server_notify_ready (server->notify);
   return TRUE;
 }

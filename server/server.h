@@ -22,7 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrServer, mr_server_free)
 /**
  * mr_server_start:
  *
- * Listens on every configured address.
+ * Listens on every configured address, or on the sockets that a service manager has passed; then tells it so.
  *
  * Returns: %FALSE with an error that names the address
  */

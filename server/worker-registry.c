@@ -117,6 +117,24 @@ mr_worker_registry_index (MrWorkerRegistry *registry, guint i)
   return g_ptr_array_index (registry->sessions, i);
 }
 
+MrWorkerSums
+mr_worker_registry_sum (MrWorkerRegistry *registry)
+{
+  MrWorkerSums sums = { .workers = mr_worker_registry_get_length (registry) };
+
+  for (guint i = 0; i < sums.workers; i++) {
+    const MrDispatchWorker *worker = &mr_worker_registry_index (registry, i)->dispatch;
+    guint load = mr_dispatch_load (worker);
+
+    sums.draining += worker->draining ? 1 : 0;
+    sums.slots += worker->max_concurrent;
+    sums.busy_slots += worker->in_flight;
+    if (!worker->draining && load < worker->max_concurrent)
+      sums.free_slots += worker->max_concurrent - load;
+  }
+  return sums;
+}
+
 static MrDispatchChoice
 choose (MrWorkerRegistry *registry, const MrDispatchNeed *need, Holders *holders, MrDispatchShare share)
 {

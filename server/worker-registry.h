@@ -22,6 +22,17 @@ void mr_worker_registry_note_models (MrWorkerRegistry *registry, MrWorkerSession
 guint mr_worker_registry_get_length (MrWorkerRegistry *registry);
 MrWorkerSession *mr_worker_registry_index (MrWorkerRegistry *registry, guint i);
 
+/** MrWorkerSums: over all registered workers. */
+typedef struct {
+  guint workers;
+  guint draining;   /* of the workers */
+  guint slots;      /* requests that may run at a time */
+  guint busy_slots; /* that our own requests hold */
+  guint free_slots; /* of workers that do not drain, by the larger of our count and what they told (contract C1) */
+} MrWorkerSums;
+
+MrWorkerSums mr_worker_registry_sum (MrWorkerRegistry *registry);
+
 /** mr_worker_registry_can_take: somebody has a free slot for @need now. */
 gboolean mr_worker_registry_can_take (MrWorkerRegistry *registry, const MrDispatchNeed *need);
 

@@ -4,39 +4,37 @@
  *
  *   OPEN -> (peer gone, reported once) -> CLOSED
  *   OPEN -> FINISHING (send the rest, FIN, read and drop) -> CLOSED
+ *
+ * With TLS a handshake comes before OPEN: bytes that are written meanwhile wait, none can be read. Then TLS is between
+ * the output and the socket, and the FIN follows a close_notify.
  */
 #include "connection.h"
 
+#include "byte-queue.h"
 #include "limits.h"
+#include "socket.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* An empty output buffer up to this size is kept for the next write, a larger one is given back. */
-#define KEPT_OUTPUT_BYTES 4096
 
 struct _MrConnection {
   guint references;
   MrReactor *reactor; /* Borrowed: outlives every connection */
   MrWatch watch;
   MrFlush flush;
-  MrTimer timer;   /* deadline of FINISHING; else a call at once that has no socket event behind it */
-  MrLinger linger; /* while FINISHING */
-  int fd;          /* Owned; -1 once closed */
+  MrTimer timer;     /* deadline of FINISHING; else a call at once that has no socket event behind it */
+  MrLinger linger;   /* while FINISHING */
+  int fd;            /* Owned; -1 once closed */
+  MrTlsSession *tls; /* Owned; NULL for a plain connection */
   const MrConnectionEvents *events;
   gpointer data;
   char *remote_address;
   MrConnectionClosed closed; /* nullable */
   gpointer closed_data;
 
-  guint8 *output; /* Owned; [output_start, output_end) is unsent */
-  gsize output_start;
-  gsize output_end;
-  gsize output_size;
+  MrByteQueue output; /* unsent */
   gsize high_bytes;
   gsize low_bytes;
 
@@ -54,29 +52,19 @@ struct _MrConnection {
   gboolean reported : 1; /* ... and told to the owner */
   gboolean finishing : 1;
   gboolean sent_end : 1;
+  gboolean saying_goodbye : 1; /* the close_notify waits for room in the kernel */
 };
 
 static void on_events (MrWatch *watch, guint32 events);
 static void on_flush (MrFlush *flush);
 static void on_timer (MrTimer *timer);
 
-static void
-set_socket_options (int fd)
-{
-  int one = 1;
-  int lowat = MR_LIMIT_NOTSENT_LOWAT_BYTES;
-
-  /* Both fail on a socket that is not TCP, where neither is needed. */
-  (void) setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  (void) setsockopt (fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
-}
-
 MrConnection *
 mr_connection_new (MrReactor *reactor, int fd)
 {
   MrConnection *connection = g_new0 (MrConnection, 1);
 
-  set_socket_options (fd);
+  mr_socket_set_options (fd);
   connection->references = 1;
   connection->reactor = reactor;
   connection->fd = fd;
@@ -114,19 +102,8 @@ mr_connection_get_reactor (MrConnection *connection)
 const char *
 mr_connection_get_remote_address (MrConnection *connection)
 {
-  struct sockaddr_storage storage;
-  socklen_t length = sizeof storage;
-  g_autoptr (GSocketAddress) address = NULL;
-
-  if (connection->remote_address != NULL)
-    return connection->remote_address;
-  if (getpeername (connection->fd, (struct sockaddr *) &storage, &length) == 0)
-    address = g_socket_address_new_from_native (&storage, length);
-  if (address != NULL && G_IS_INET_SOCKET_ADDRESS (address))
-    connection->remote_address =
-        g_inet_address_to_string (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)));
-  else
-    connection->remote_address = g_strdup (address != NULL ? "unix" : "unknown");
+  if (connection->remote_address == NULL)
+    connection->remote_address = mr_socket_dup_remote_address (connection->fd);
   return connection->remote_address;
 }
 
@@ -138,38 +115,38 @@ mr_connection_is_open (MrConnection *connection)
 
 /* --- what the reactor waits for --- */
 
-static gboolean
-wants_input (MrConnection *connection)
+gboolean
+mr_connection_is_handshaking (MrConnection *connection)
 {
-  return connection->reading || connection->finishing;
+  return connection->tls != NULL && mr_tls_session_is_handshaking (connection->tls);
 }
 
 /* Input stays armed when reading goes off, until it comes: mostly reading is on again before. */
-static void
-update_watch (MrConnection *connection)
+static guint32
+wanted_events (MrConnection *connection)
 {
   guint32 events = EPOLLRDHUP | (connection->watch.events & EPOLLIN);
 
-  if (connection->watch.reactor == NULL)
-    return;
-  if (wants_input (connection))
+  if (mr_connection_is_handshaking (connection))
+    return EPOLLRDHUP | (mr_tls_session_wants_to_write (connection->tls) ? EPOLLOUT : EPOLLIN);
+  if (connection->reading || connection->finishing)
     events |= EPOLLIN;
-  if (connection->output_end > connection->output_start && !connection->flush.queued)
+  if (connection->saying_goodbye || (mr_connection_get_unsent (connection) > 0 && !connection->flush.queued))
     events |= EPOLLOUT;
-  mr_watch_modify (&connection->watch, events);
+  return events;
+}
+
+static void
+update_watch (MrConnection *connection)
+{
+  if (connection->watch.reactor != NULL)
+    mr_watch_modify (&connection->watch, wanted_events (connection));
 }
 
 static void
 call_soon (MrConnection *connection)
 {
   mr_timer_set (&connection->timer, mr_reactor_now (connection->reactor));
-}
-
-static void
-drop_output (MrConnection *connection)
-{
-  g_clear_pointer (&connection->output, g_free);
-  connection->output_start = connection->output_end = connection->output_size = 0;
 }
 
 /* The socket is of no more use; the owner is told from the reactor's next call, never from here. */
@@ -182,7 +159,7 @@ note_end (MrConnection *connection, int error)
   connection->broken = error;
   mr_watch_remove (&connection->watch);
   mr_flush_unqueue (connection->reactor, &connection->flush);
-  drop_output (connection);
+  mr_byte_queue_clear (&connection->output);
 }
 
 static void
@@ -193,10 +170,20 @@ report_end (MrConnection *connection)
   if (!connection->ended || connection->reported || connection->events == NULL)
     return;
   connection->reported = TRUE;
-  if (connection->broken != 0)
+  if (connection->tls != NULL && mr_tls_session_get_error (connection->tls) != NULL)
+    error = g_error_copy (mr_tls_session_get_error (connection->tls));
+  else if (connection->broken != 0)
     g_set_error_literal (&error, G_IO_ERROR, g_io_error_from_errno (connection->broken),
                          g_strerror (connection->broken));
   connection->events->gone (connection, error, connection->data);
+}
+
+void
+mr_connection_start_tls (MrConnection *connection, MrTlsSession *session)
+{
+  connection->tls = session;
+  mr_tls_session_set_fd (session, connection->fd);
+  mr_flush_queue (connection->reactor, &connection->flush);
 }
 
 void
@@ -210,6 +197,13 @@ mr_connection_set_events (MrConnection *connection, const MrConnectionEvents *ev
 
 /* --- reading --- */
 
+/* Bytes are here of which the socket does not tell. */
+static gboolean
+has_bytes (MrConnection *connection)
+{
+  return connection->unread != NULL || (connection->tls != NULL && mr_tls_session_has_pending (connection->tls));
+}
+
 void
 mr_connection_set_reading (MrConnection *connection, gboolean reading)
 {
@@ -217,7 +211,7 @@ mr_connection_set_reading (MrConnection *connection, gboolean reading)
   if (reading && connection->fd >= 0 && !connection->ended && connection->watch.reactor == NULL)
     mr_watch_add (&connection->watch, connection->reactor, connection->fd, EPOLLRDHUP, on_events);
   update_watch (connection);
-  if (reading && connection->unread != NULL)
+  if (reading && has_bytes (connection))
     call_soon (connection);
 }
 
@@ -251,6 +245,19 @@ read_unread (MrConnection *connection, void *buffer, gsize length)
   return (gssize) n;
 }
 
+static gssize
+receive (MrConnection *connection, void *buffer, gsize length)
+{
+  gssize n;
+
+  if (connection->tls != NULL)
+    return mr_tls_session_read (connection->tls, buffer, length);
+  do
+    n = recv (connection->fd, buffer, length, MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
 gssize
 mr_connection_read (MrConnection *connection, void *buffer, gsize length)
 {
@@ -266,9 +273,7 @@ mr_connection_read (MrConnection *connection, void *buffer, gsize length)
     errno = EAGAIN;
     return -1;
   }
-  do
-    n = recv (connection->fd, buffer, MIN (length, connection->turn_bytes), MSG_DONTWAIT);
-  while (n < 0 && errno == EINTR);
+  n = receive (connection, buffer, MIN (length, connection->turn_bytes));
   if (n > 0) {
     connection->turn_bytes -= (gsize) n;
   } else if (n == 0) {
@@ -284,28 +289,6 @@ mr_connection_read (MrConnection *connection, void *buffer, gsize length)
 
 /* --- writing --- */
 
-static void
-make_room (MrConnection *connection, gsize length)
-{
-  gsize unsent = connection->output_end - connection->output_start;
-
-  if (connection->output_size - connection->output_end >= length)
-    return;
-  if (connection->output_start > 0) {
-    memmove (connection->output, connection->output + connection->output_start, unsent);
-    connection->output_start = 0;
-    connection->output_end = unsent;
-  }
-  if (connection->output_size - unsent < length) {
-    gsize size = MAX (connection->output_size, 512);
-
-    while (size - unsent < length)
-      size *= 2;
-    connection->output = g_realloc (connection->output, size);
-    connection->output_size = size;
-  }
-}
-
 guint8 *
 mr_connection_append (MrConnection *connection, gsize length)
 {
@@ -313,10 +296,8 @@ mr_connection_append (MrConnection *connection, gsize length)
 
   if (!mr_connection_is_open (connection))
     return NULL;
-  make_room (connection, length);
-  room = connection->output + connection->output_end;
-  connection->output_end += length;
-  if (connection->output_end - connection->output_start > connection->high_bytes)
+  room = mr_byte_queue_append (&connection->output, length);
+  if (mr_connection_get_unsent (connection) > connection->high_bytes)
     connection->above_high = TRUE;
   /* While the kernel's buffer is full EPOLLOUT goes on with it. */
   if ((connection->watch.events & EPOLLOUT) == 0)
@@ -333,31 +314,36 @@ mr_connection_write (MrConnection *connection, const void *data, gsize length)
     memcpy (room, data, length);
 }
 
+static gssize
+transmit (MrConnection *connection)
+{
+  const guint8 *unsent = connection->output.data + connection->output.start;
+  gsize length = mr_connection_get_unsent (connection);
+
+  if (connection->tls != NULL)
+    return mr_tls_session_write (connection->tls, unsent, length);
+  return send (connection->fd, unsent, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void
 send_output (MrConnection *connection)
 {
-  while (connection->output_end > connection->output_start) {
-    gssize n = send (connection->fd, connection->output + connection->output_start,
-                     connection->output_end - connection->output_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (mr_connection_get_unsent (connection) > 0) {
+    gssize n = transmit (connection);
 
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
       /* What the peer sent before it broke off is still read, if its owner reads; the read will meet the end too. */
       if ((connection->reading || connection->patient) && !connection->finishing)
-        drop_output (connection);
+        mr_byte_queue_clear (&connection->output);
       else
         note_end (connection, errno);
       return;
     }
     if (n < 0)
       break;
-    connection->output_start += (gsize) n;
-  }
-  if (connection->output_end == connection->output_start) {
-    connection->output_start = connection->output_end = 0;
-    if (connection->output_size > KEPT_OUTPUT_BYTES)
-      drop_output (connection);
+    mr_byte_queue_take (&connection->output, (gsize) n);
   }
   update_watch (connection);
 }
@@ -371,7 +357,7 @@ is_drained (MrConnection *connection)
 void
 mr_connection_flush (MrConnection *connection)
 {
-  if (connection->fd < 0 || connection->ended)
+  if (connection->fd < 0 || connection->ended || mr_connection_is_handshaking (connection))
     return;
   mr_flush_unqueue (connection->reactor, &connection->flush);
   send_output (connection);
@@ -384,7 +370,7 @@ mr_connection_flush (MrConnection *connection)
 gsize
 mr_connection_get_unsent (MrConnection *connection)
 {
-  return connection->output_end - connection->output_start;
+  return connection->output.end - connection->output.start;
 }
 
 void
@@ -405,9 +391,10 @@ mr_connection_close (MrConnection *connection)
   mr_watch_remove (&connection->watch);
   mr_flush_unqueue (connection->reactor, &connection->flush);
   mr_timer_clear (&connection->timer);
-  drop_output (connection);
+  mr_byte_queue_clear (&connection->output);
   g_clear_pointer (&connection->unread, g_byte_array_unref);
   (void) mr_connection_get_remote_address (connection); /* for a log line after the end */
+  g_clear_pointer (&connection->tls, mr_tls_session_free);
   close (connection->fd);
   connection->fd = -1;
   if (connection->closed != NULL)
@@ -435,6 +422,20 @@ on_linger_dropped (MrLinger *linger)
   stop_finishing (MR_OWNER_OF (linger, MrConnection, linger));
 }
 
+/* TLS says that it was all before TCP does. */
+static void
+send_end (MrConnection *connection)
+{
+  connection->saying_goodbye = connection->tls != NULL && !mr_tls_session_say_goodbye (connection->tls);
+  update_watch (connection);
+  if (connection->saying_goodbye)
+    return;
+  connection->sent_end = TRUE;
+  (void) shutdown (connection->fd, SHUT_WR);
+  mr_linger_sent (connection->reactor, &connection->linger);
+  mr_timer_set (&connection->timer, mr_reactor_now (connection->reactor) + MR_LIMIT_DRAIN_USEC);
+}
+
 /* Sends our end once everything is out, drops what comes, and closes at the peer's end. At the cap it stops reading,
  * and the timer closes: to close with bytes unread is a reset, which could overtake our last words. */
 static void
@@ -444,12 +445,8 @@ go_on_finishing (MrConnection *connection)
   gboolean enough;
   gssize n = -1;
 
-  if (!connection->ended && !connection->sent_end && mr_connection_get_unsent (connection) == 0) {
-    connection->sent_end = TRUE;
-    (void) shutdown (connection->fd, SHUT_WR);
-    mr_linger_sent (connection->reactor, &connection->linger);
-    mr_timer_set (&connection->timer, mr_reactor_now (connection->reactor) + MR_LIMIT_DRAIN_USEC);
-  }
+  if (!connection->ended && !connection->sent_end && mr_connection_get_unsent (connection) == 0)
+    send_end (connection);
   while (!connection->ended && connection->dropped_bytes < MR_LIMIT_DRAIN_BYTES &&
          (n = mr_connection_read (connection, scratch, sizeof scratch)) > 0)
     connection->dropped_bytes += (gsize) n;
@@ -466,7 +463,8 @@ mr_connection_finish (MrConnection *connection, gint64 patience_us)
   connection->events = NULL;
   if (connection->fd < 0 || connection->finishing)
     return;
-  if (connection->ended) {
+  /* Without TLS yet there is no way to say that it is over. */
+  if (connection->ended || (mr_connection_is_handshaking (connection) && mr_connection_get_unsent (connection) == 0)) {
     mr_connection_close (connection);
     return;
   }
@@ -497,11 +495,35 @@ after_output (MrConnection *connection)
   }
 }
 
+/* TRUE once it is through. @events: of the socket, 0 without one. */
+static gboolean
+shake_hands (MrConnection *connection, guint32 events)
+{
+  if (mr_tls_session_handshake (connection->tls)) {
+    if (mr_connection_get_unsent (connection) > 0 || connection->finishing)
+      mr_flush_queue (connection->reactor, &connection->flush);
+    update_watch (connection);
+    return TRUE;
+  }
+  if (errno != EAGAIN) {
+    note_end (connection, errno);
+  } else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    note_end (connection, ECONNRESET);
+  } else {
+    update_watch (connection);
+    return FALSE;
+  }
+  after_output (connection);
+  return FALSE;
+}
+
 static void
 on_flush (MrFlush *flush)
 {
   g_autoptr (MrConnection) connection = mr_connection_ref (MR_OWNER_OF (flush, MrConnection, flush));
 
+  if (mr_connection_is_handshaking (connection) && !shake_hands (connection, 0))
+    return;
   connection->turn_bytes = MR_LIMIT_TURN_BYTES;
   send_output (connection);
   after_output (connection);
@@ -514,6 +536,8 @@ let_owner_read (MrConnection *connection)
     connection->turn_bytes = MR_LIMIT_TURN_BYTES;
     connection->events->readable (connection, connection->data);
   }
+  if (connection->reading && connection->tls != NULL && mr_tls_session_has_pending (connection->tls))
+    call_soon (connection);
   /* Bytes that its owner did not want yet come before the end. */
   if (connection->unread == NULL || !connection->reading)
     report_end (connection);
@@ -534,22 +558,13 @@ on_timer (MrTimer *timer)
   }
 }
 
-static int
-socket_error (int fd)
-{
-  int error = 0;
-  socklen_t length = sizeof error;
-
-  if (getsockopt (fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-    return errno;
-  return error;
-}
-
 static void
 on_events (MrWatch *watch, guint32 events)
 {
   g_autoptr (MrConnection) connection = mr_connection_ref (MR_OWNER_OF (watch, MrConnection, watch));
 
+  if (mr_connection_is_handshaking (connection) && !shake_hands (connection, events))
+    return;
   if ((events & EPOLLOUT) != 0) {
     send_output (connection);
     connection->turn_bytes = MR_LIMIT_TURN_BYTES;
@@ -572,7 +587,7 @@ on_events (MrWatch *watch, guint32 events)
       mr_watch_remove (&connection->watch);
       return;
     }
-    note_end (connection, (events & EPOLLERR) != 0 ? socket_error (connection->fd) : 0);
+    note_end (connection, (events & EPOLLERR) != 0 ? mr_socket_get_error (connection->fd) : 0);
   }
   let_owner_read (connection);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connected stream socket in the reactor: joined output (one send a turn), count of unsent bytes with
- * a high and a low water mark, bounded reading, and notice of a peer that has gone. What the bytes mean is
- * the business of http-intake, http-client and link.
+ * a high and a low water mark, bounded reading, and notice of a peer that has gone; plain or TLS, which its owners
+ * cannot tell apart. What the bytes mean is the business of http-intake, http-client and link.
  *
  * Rules for owners: a callback may close or unref the connection. No callback comes from within a call
  * of the owner's, and none after mr_connection_close() or mr_connection_set_events (c, NULL, NULL).
@@ -10,6 +10,7 @@
 #pragma once
 
 #include "reactor.h"
+#include "tls-session.h"
 
 #include <gio/gio.h>
 
@@ -37,6 +38,18 @@ typedef struct {
  * Returns: (transfer full): a connection with one reference
  */
 MrConnection *mr_connection_new (MrReactor *reactor, int fd);
+
+/**
+ * mr_connection_start_tls:
+ * @session: (transfer full): a new one
+ *
+ * Before anything is read or written: from now on every byte goes through @session. Its handshake goes on by itself;
+ * when it fails `gone` comes with a %G_TLS_ERROR, as it does for a stream that ends without close_notify.
+ */
+void mr_connection_start_tls (MrConnection *connection, MrTlsSession *session);
+
+/** mr_connection_is_handshaking: TLS was started and is not through yet. */
+gboolean mr_connection_is_handshaking (MrConnection *connection);
 
 MrConnection *mr_connection_ref (MrConnection *connection);
 

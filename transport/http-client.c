@@ -7,14 +7,13 @@
 
 #include "connection.h"
 #include "error.h"
+#include "http-base.h"
 #include "http-response.h"
 #include "limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-#define DEFAULT_PORT 80
 
 /* A request body is queued in slices while less than this is unsent, so that a large one is not copied whole. */
 #define BODY_SLICE_BYTES (64 * 1024)
@@ -25,8 +24,8 @@ struct _MrHttpClient {
   MrReactor *reactor;          /* Borrowed: outlives the client */
   GSocketClient *connector;    /* Owned */
   GSocketConnectable *address; /* Owned */
-  char *host;                  /* value of the Host field */
-  char *prefix;                /* of every path; without a slash at its end */
+  MrHttpBase base;             /* Owned */
+  MrTlsTrust *trust;           /* Owned; NULL for a plain backend */
   GQueue idle;                 /* of owned IdleConnection, the last used one first */
   char buffer[MR_LIMIT_TURN_BYTES];
 };
@@ -110,11 +109,15 @@ drop_idle (IdleConnection *idle)
   idle_connection_free (idle);
 }
 
-/* Bytes that nobody asked for, or the end: either way no answer can be trusted on it any more. */
+/* Bytes that nobody asked for, or the end: either way no answer can be trusted on it any more. What TLS has to say for
+ * itself is neither. */
 static void
 on_idle_readable (MrConnection *connection, gpointer data)
 {
-  drop_idle (data);
+  char byte;
+
+  if (mr_connection_read (connection, &byte, 1) >= 0 || errno != EAGAIN)
+    drop_idle (data);
 }
 
 static void
@@ -187,6 +190,14 @@ fail (MrHttpExchange *exchange, const GError *error)
 
   finish (exchange);
   exchange->events->failed (exchange, error, exchange->data);
+}
+
+static void
+fail_to_connect (MrHttpExchange *exchange, MrErrorCode code, const char *message)
+{
+  g_autoptr (GError) error = g_error_new_literal (MR_ERROR, code, message);
+
+  fail (exchange, error);
 }
 
 static void
@@ -280,7 +291,10 @@ on_readable (MrConnection *connection, gpointer data)
 static void
 on_gone (MrConnection *connection, const GError *error, gpointer data)
 {
-  on_end (data, error == NULL);
+  if (mr_connection_is_handshaking (connection))
+    fail_to_connect (data, MR_ERROR_BACKEND_UNREACHABLE, "no TLS with the backend");
+  else
+    on_end (data, error == NULL);
 }
 
 /* --- The request --- */
@@ -337,14 +351,6 @@ send_request (MrHttpExchange *exchange, MrConnection *connection, gboolean poole
 
 /* --- Connecting --- */
 
-static void
-fail_to_connect (MrHttpExchange *exchange, MrErrorCode code, const char *message)
-{
-  g_autoptr (GError) error = g_error_new_literal (MR_ERROR, code, message);
-
-  fail (exchange, error);
-}
-
 /* A sentence that may reach the relay's clients: without addresses. */
 static const char *
 describe_unreachable (const GError *error)
@@ -354,6 +360,17 @@ describe_unreachable (const GError *error)
   if (error->domain == G_RESOLVER_ERROR)
     return "backend's host name cannot be resolved";
   return "backend cannot be reached";
+}
+
+/* @fd: (transfer full) */
+static MrConnection *
+open_connection (MrHttpClient *client, int fd)
+{
+  MrConnection *connection = mr_connection_new (client->reactor, fd);
+
+  if (client->trust != NULL)
+    mr_connection_start_tls (connection, mr_tls_session_new_client (client->trust, client->base.name));
+  return connection;
 }
 
 static void
@@ -367,7 +384,8 @@ on_connected (GObject *source, GAsyncResult *result, gpointer data)
   if (exchange->over)
     return;
   g_clear_object (&exchange->connecting);
-  mr_timer_clear (&exchange->connect_timer);
+  if (exchange->client->trust == NULL)
+    mr_timer_clear (&exchange->connect_timer);
   if (stream == NULL) {
     fail_to_connect (exchange, MR_ERROR_BACKEND_UNREACHABLE, describe_unreachable (error));
     return;
@@ -377,14 +395,17 @@ on_connected (GObject *source, GAsyncResult *result, gpointer data)
   if (fd < 0)
     fail_to_connect (exchange, MR_ERROR_BACKEND_UNREACHABLE, "no descriptor is left for a backend connection");
   else
-    send_request (exchange, mr_connection_new (exchange->client->reactor, fd), FALSE);
+    send_request (exchange, open_connection (exchange->client, fd), FALSE);
 }
 
+/* With TLS the time is meant for the handshake as well. */
 static void
 on_connect_timeout (MrTimer *timer)
 {
-  fail_to_connect (MR_OWNER_OF (timer, MrHttpExchange, connect_timer), MR_ERROR_BACKEND_TIMEOUT,
-                   "backend did not accept a connection in time");
+  MrHttpExchange *exchange = MR_OWNER_OF (timer, MrHttpExchange, connect_timer);
+
+  if (exchange->connection == NULL || mr_connection_is_handshaking (exchange->connection))
+    fail_to_connect (exchange, MR_ERROR_BACKEND_TIMEOUT, "backend did not accept a connection in time");
 }
 
 static void
@@ -401,55 +422,32 @@ start_connect (MrHttpExchange *exchange)
 
 /* --- Interface --- */
 
-static char *
-make_prefix (GUri *base)
-{
-  g_autofree char *path = g_strdup (g_uri_get_path (base));
-
-  while (g_str_has_suffix (path, "/"))
-    path[strlen (path) - 1] = '\0';
-  if (g_uri_get_flags (base) & (G_URI_FLAGS_ENCODED | G_URI_FLAGS_ENCODED_PATH))
-    return g_steal_pointer (&path);
-  return g_uri_escape_string (path, G_URI_RESERVED_CHARS_ALLOWED_IN_PATH, FALSE);
-}
-
-static char *
-make_host_field (const char *host, guint16 port)
-{
-  /* A zone is of this machine only (RFC 6874 4). */
-  g_autofree char *name = g_strndup (host, strcspn (host, "%"));
-  gboolean is_ipv6 = strchr (name, ':') != NULL;
-  GString *field = g_string_new (NULL);
-
-  g_string_append_printf (field, is_ipv6 ? "[%s]" : "%s", name);
-  if (port != DEFAULT_PORT)
-    g_string_append_printf (field, ":%u", port);
-  return g_string_free (field, FALSE);
-}
-
 MrHttpClient *
-mr_http_client_new (MrReactor *reactor, GUri *base, GError **error)
+mr_http_client_new (MrReactor *reactor, GUri *uri, GError **error)
 {
-  const char *host = g_uri_get_host (base);
-  guint16 port = g_uri_get_port (base) > 0 ? g_uri_get_port (base) : DEFAULT_PORT;
+  MrHttpBase base;
   MrHttpClient *client;
 
-  if (g_ascii_strcasecmp (g_uri_get_scheme (base), "http") != 0 || host == NULL || *host == '\0') {
-    g_autofree char *text = g_uri_to_string_partial (base, G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY);
-
-    g_set_error (error, MR_ERROR, MR_ERROR_CONFIG, "\"%s\" is not a backend's address (http://host[:port][/prefix])",
-                 text);
+  if (!mr_http_base_parse (uri, &base, error))
     return NULL;
-  }
   client = g_new0 (MrHttpClient, 1);
   client->reactor = reactor;
   client->connector = g_socket_client_new ();
   g_socket_client_set_enable_proxy (client->connector, FALSE);
-  client->address = g_network_address_new (host, port);
-  client->host = make_host_field (host, port);
-  client->prefix = make_prefix (base);
+  client->base = base;
+  client->address = g_network_address_new (base.dial, base.port);
+  client->trust = base.secure ? mr_tls_trust_new (NULL, MR_TLS_FILE_INSTEAD, NULL, NULL) : NULL;
   g_queue_init (&client->idle);
   return client;
+}
+
+void
+mr_http_client_set_trust (MrHttpClient *client, MrTlsTrust *trust)
+{
+  if (client->trust == NULL)
+    return;
+  mr_tls_trust_unref (client->trust);
+  client->trust = mr_tls_trust_ref (trust);
 }
 
 void
@@ -460,8 +458,8 @@ mr_http_client_free (MrHttpClient *client)
   g_queue_clear_full (&client->idle, (GDestroyNotify) idle_connection_free);
   g_object_unref (client->connector);
   g_object_unref (client->address);
-  g_free (client->host);
-  g_free (client->prefix);
+  mr_tls_trust_unref (client->trust);
+  mr_http_base_clear (&client->base);
   g_free (client);
 }
 
@@ -482,9 +480,9 @@ make_head (MrHttpClient *client, const char *method, const char *path, const MrH
 {
   GString *head = g_string_sized_new (1024);
 
-  g_string_append_printf (head, "%s %s", method, client->prefix);
+  g_string_append_printf (head, "%s %s", method, client->base.prefix);
   append_target (head, path);
-  g_string_append_printf (head, " HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive\r\n", client->host);
+  g_string_append_printf (head, " HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive\r\n", client->base.field);
   if (body_length >= 0)
     g_string_append_printf (head, "Content-Length: %" G_GINT64_FORMAT "\r\n", body_length);
   for (guint i = 0; i < mr_headers_length (headers); i++) {

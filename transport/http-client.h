@@ -15,6 +15,7 @@
 
 #include "headers.h"
 #include "reactor.h"
+#include "tls-trust.h"
 
 #include <gio/gio.h>
 
@@ -42,11 +43,14 @@ typedef struct {
 
 /**
  * mr_http_client_new:
- * @base: `http://host[:port][/prefix]`; paths of requests are appended to its path
+ * @uri: `http://host[:port][/prefix]` or `https:`; paths of requests are appended to its path
  *
  * Returns: (transfer full): a client with an empty pool, or %NULL with %MR_ERROR_CONFIG for another scheme
  */
-MrHttpClient *mr_http_client_new (MrReactor *reactor, GUri *base, GError **error);
+MrHttpClient *mr_http_client_new (MrReactor *reactor, GUri *uri, GError **error);
+
+/** mr_http_client_set_trust: which backend to believe; at first the system's authorities. Nothing for a plain one. */
+void mr_http_client_set_trust (MrHttpClient *client, MrTlsTrust *trust);
 
 /** mr_http_client_free: closes the pool; every exchange must be over or cancelled. */
 void mr_http_client_free (MrHttpClient *client);

@@ -25,6 +25,7 @@ struct _MrHttpIntake {
   GPtrArray *listeners;          /* Owned MrListener */
   GQueue guests;                 /* Owned Guest, linked through Guest.link */
   guint64 max_body_bytes;
+  MrTlsIdentity *identity;  /* Owned; NULL: connections are plain */
   MrConnectionLimit *limit; /* Owned, as by each accepted connection */
   MrHttpIntakeHandler handler;
   gpointer user_data;
@@ -297,6 +298,13 @@ skip_empty_lines (GByteArray *head)
     g_byte_array_remove_range (head, 0, n);
 }
 
+/* Who speaks TLS to a plain port hears of it at once, and not when the time for a head is over. */
+static gboolean
+may_be_head (const GByteArray *head)
+{
+  return head->len == 0 || g_ascii_isgraph (head->data[0]);
+}
+
 static void
 on_guest_readable (MrConnection *connection, gpointer data)
 {
@@ -316,6 +324,13 @@ on_guest_readable (MrConnection *connection, gpointer data)
     g_byte_array_append (guest->head, (const guint8 *) buffer, (guint) n);
     if (searched == 0)
       skip_empty_lines (guest->head);
+    if (!may_be_head (guest->head)) {
+      g_autoptr (GError) error =
+          g_error_new (MR_ERROR, MR_ERROR_INVALID_REQUEST, "The connection does not begin with an HTTP request.");
+
+      refuse_guest (guest, NULL, error);
+      return;
+    }
     head_bytes = mr_http_head_find_end ((const char *) guest->head->data, guest->head->len, searched);
     if (head_bytes == 0 ? guest->head->len >= MR_LIMIT_HEAD_BYTES : head_bytes > MR_LIMIT_HEAD_BYTES) {
       g_autoptr (GError) error = g_error_new (MR_ERROR, MR_ERROR_HEAD_TOO_LARGE,
@@ -357,19 +372,31 @@ on_connection_closed (MrConnection *connection, gpointer user_data)
   mr_connection_limit_leave (limit, mr_connection_get_remote_address (connection));
 }
 
+/* With TLS it would take a handshake to say so, which is just what is to be spared. */
+static void
+refuse_connection (MrConnection *connection, gboolean secure)
+{
+  g_autoptr (GError) error = g_error_new (MR_ERROR, MR_ERROR_TOO_MANY_CONNECTIONS, "Too many connections are open.");
+
+  if (!secure)
+    refuse (connection, NULL, error);
+  mr_connection_unref (connection);
+}
+
 static void
 on_accepted (int fd, gpointer user_data)
 {
   MrHttpIntake *intake = user_data;
   MrConnection *connection = mr_connection_new (intake->reactor, fd);
+  const char *address = mr_connection_get_remote_address (connection);
+  gboolean secure = intake->identity != NULL && !g_str_equal (address, "unix");
 
-  if (!mr_connection_limit_enter (intake->limit, mr_connection_get_remote_address (connection))) {
-    g_autoptr (GError) error = g_error_new (MR_ERROR, MR_ERROR_TOO_MANY_CONNECTIONS, "Too many connections are open.");
-
-    refuse (connection, NULL, error);
-    mr_connection_unref (connection);
+  if (!mr_connection_limit_enter (intake->limit, address)) {
+    refuse_connection (connection, secure);
     return;
   }
+  if (secure)
+    mr_connection_start_tls (connection, mr_tls_session_new_server (intake->identity));
   mr_connection_set_closed (connection, on_connection_closed, mr_connection_limit_ref (intake->limit));
   admit (intake, connection, MR_LIMIT_HEAD_USEC);
 }
@@ -483,18 +510,29 @@ mr_http_intake_free (MrHttpIntake *intake)
   g_object_unref (intake->local_address);
   g_object_unref (intake->loopback);
   mr_connection_limit_unref (intake->limit);
+  mr_tls_identity_unref (intake->identity);
   g_free (intake);
+}
+
+/* @listener: (transfer full) (nullable) */
+static gboolean
+take_listener (MrHttpIntake *intake, MrListener *listener)
+{
+  if (listener != NULL)
+    g_ptr_array_add (intake->listeners, listener);
+  return listener != NULL;
 }
 
 gboolean
 mr_http_intake_listen (MrHttpIntake *intake, const char *address, GError **error)
 {
-  MrListener *listener = mr_listener_new (intake->reactor, address, on_accepted, intake, error);
+  return take_listener (intake, mr_listener_new (intake->reactor, address, on_accepted, intake, error));
+}
 
-  if (listener == NULL)
-    return FALSE;
-  g_ptr_array_add (intake->listeners, listener);
-  return TRUE;
+gboolean
+mr_http_intake_listen_passed (MrHttpIntake *intake, guint number, GError **error)
+{
+  return take_listener (intake, mr_listener_new_passed (intake->reactor, number, on_accepted, intake, error));
 }
 
 char **
@@ -502,8 +540,12 @@ mr_http_intake_get_addresses (MrHttpIntake *intake)
 {
   GPtrArray *addresses = g_ptr_array_new ();
 
-  for (guint i = 0; i < intake->listeners->len; i++)
-    g_ptr_array_add (addresses, g_strdup (mr_listener_get_address (g_ptr_array_index (intake->listeners, i))));
+  for (guint i = 0; i < intake->listeners->len; i++) {
+    const char *address = mr_listener_get_address (g_ptr_array_index (intake->listeners, i));
+    gboolean secure = intake->identity != NULL && !g_str_has_prefix (address, "unix:");
+
+    g_ptr_array_add (addresses, g_strconcat (secure ? "https://" : "", address, NULL));
+  }
   g_ptr_array_add (addresses, NULL);
   return (char **) g_ptr_array_free (addresses, FALSE);
 }
@@ -512,6 +554,21 @@ void
 mr_http_intake_stop (MrHttpIntake *intake)
 {
   g_ptr_array_set_size (intake->listeners, 0);
+}
+
+void
+mr_http_intake_set_identity (MrHttpIntake *intake, MrTlsIdentity *identity)
+{
+  MrTlsIdentity *old = intake->identity;
+
+  intake->identity = identity != NULL ? mr_tls_identity_ref (identity) : NULL;
+  mr_tls_identity_unref (old);
+}
+
+MrTlsIdentity *
+mr_http_intake_get_identity (MrHttpIntake *intake)
+{
+  return intake->identity;
 }
 
 void

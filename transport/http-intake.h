@@ -81,8 +81,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrHttpIntake, mr_http_intake_free)
  */
 gboolean mr_http_intake_listen (MrHttpIntake *intake, const char *address, GError **error);
 
-/** mr_http_intake_get_addresses: (transfer full): where it listens, with real ports, as URLs' host:port or unix:/path.
- */
+/** mr_http_intake_listen_passed: the same on a socket that was passed to the process; see mr_listener_new_passed(). */
+gboolean mr_http_intake_listen_passed (MrHttpIntake *intake, guint number, GError **error);
+
+/** mr_http_intake_get_addresses: (transfer full): where it listens, with real ports: host:port, https://host:port with
+ * TLS, or unix:/path. */
 char **mr_http_intake_get_addresses (MrHttpIntake *intake);
 
 /** mr_http_intake_stop: stops accepting; parked connections are kept until their idle time. */
@@ -91,7 +94,19 @@ void mr_http_intake_stop (MrHttpIntake *intake);
 /** mr_http_intake_finish: ends every parked connection once the client has taken what was sent to it. */
 void mr_http_intake_finish (MrHttpIntake *intake);
 
-/** mr_http_intake_set_max_connections: what is beyond gets 503 at once; see mr_connection_limit_set(). At first no
+/**
+ * mr_http_intake_set_identity:
+ * @identity: (nullable): what new TCP connections are shown, which speak TLS then; %NULL for plain ones
+ *
+ * Connections that are open go on as they began. Those on unix sockets are always plain.
+ */
+void mr_http_intake_set_identity (MrHttpIntake *intake, MrTlsIdentity *identity);
+
+/** mr_http_intake_get_identity: (nullable) (transfer none). */
+MrTlsIdentity *mr_http_intake_get_identity (MrHttpIntake *intake);
+
+/** mr_http_intake_set_max_connections: what is beyond gets 503 at once (with TLS it is
+ * closed without an answer); see mr_connection_limit_set(). At first no
  * limit. */
 void mr_http_intake_set_max_connections (MrHttpIntake *intake, guint max_total, guint max_per_address);
 

@@ -3,8 +3,9 @@
  * From a relay's address to an upgraded connection. What the link then carries is link.c's; when to try again is
  * worker/relay-link.c's.
  *
- *   resolve, connect (GSocketClient) -> GET with Upgrade -> 101 and the right Sec-WebSocket-Accept -> connection
- *         either step: the deadline or the caller's cancellable ends it
+ *   resolve, connect (GSocketClient) -> TLS (https) -> GET with Upgrade -> 101 and the right Sec-WebSocket-Accept
+ *     -> connection
+ *         any step: the deadline or the caller's cancellable ends it
  */
 #include "link-connect.h"
 
@@ -27,6 +28,8 @@ typedef struct {
   MrTimer deadline;
   MrReactor *reactor;       /* Borrowed: outlives the attempt */
   MrConnection *connection; /* Owned; NULL until connected */
+  MrTlsTrust *trust;        /* Owned; NULL for a plain connection */
+  char *host;               /* Owned: without brackets, ASCII */
   char *authority;          /* Owned: host[:port] */
   char *request;            /* Owned: the head to send */
   char *key;                /* Owned: Sec-WebSocket-Key */
@@ -40,6 +43,8 @@ attempt_free (gpointer data)
 
   g_clear_object (&attempt->connecting);
   g_clear_pointer (&attempt->connection, mr_connection_unref);
+  mr_tls_trust_unref (attempt->trust);
+  g_free (attempt->host);
   g_free (attempt->authority);
   g_free (attempt->request);
   g_free (attempt->key);
@@ -88,9 +93,14 @@ on_deadline (MrTimer *timer)
 {
   Attempt *attempt = MR_OWNER_OF (timer, Attempt, deadline);
   const char *step = attempt->connection == NULL ? "connection" : "answer to the upgrade";
+  int seconds = (int) (MR_LIMIT_CONNECT_USEC / MR_USEC_PER_SEC);
 
-  fail (attempt, g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no %s from %s within %d seconds", step,
-                              attempt->authority, (int) (MR_LIMIT_CONNECT_USEC / MR_USEC_PER_SEC)));
+  if (attempt->connection != NULL && mr_connection_is_handshaking (attempt->connection))
+    fail (attempt, g_error_new (G_TLS_ERROR, G_TLS_ERROR_HANDSHAKE, "no TLS handshake with %s within %d seconds",
+                                attempt->authority, seconds));
+  else
+    fail (attempt, g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no %s from %s within %d seconds", step,
+                                attempt->authority, seconds));
 }
 
 static gboolean
@@ -181,6 +191,12 @@ on_gone (MrConnection *connection, const GError *error, gpointer data)
 {
   Attempt *attempt = data;
 
+  if (mr_connection_is_handshaking (connection)) {
+    int code = error->domain == G_TLS_ERROR ? error->code : G_TLS_ERROR_EOF;
+
+    fail (attempt, g_error_new (G_TLS_ERROR, code, "no TLS with %s: %s", attempt->authority, error->message));
+    return;
+  }
   fail (attempt, g_error_new (G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, "%s closed the connection before it answered",
                               attempt->authority));
 }
@@ -229,6 +245,9 @@ on_connected (GObject *source, GAsyncResult *result, gpointer data)
     return;
   }
   attempt->connection = mr_connection_new (attempt->reactor, fd);
+  if (attempt->trust != NULL) {
+    mr_connection_start_tls (attempt->connection, mr_tls_session_new_client (attempt->trust, attempt->host));
+  }
   mr_connection_set_events (attempt->connection, &connection_events, attempt);
   mr_connection_set_reading (attempt->connection, TRUE);
   mr_connection_write (attempt->connection, attempt->request, strlen (attempt->request));
@@ -249,14 +268,20 @@ make_key (void)
 }
 
 static char *
-make_authority (GUri *uri)
+make_host (GUri *uri)
 {
-  const char *host = g_uri_get_host (uri);
-  g_autofree char *ascii = g_hostname_to_ascii (host);
+  char *ascii = g_hostname_to_ascii (g_uri_get_host (uri));
+
+  return ascii != NULL ? ascii : g_strdup (g_uri_get_host (uri));
+}
+
+static char *
+make_authority (GUri *uri, const char *host)
+{
   gboolean is_ipv6 = strchr (host, ':') != NULL;
   g_autofree char *port = g_uri_get_port (uri) > 0 ? g_strdup_printf (":%d", g_uri_get_port (uri)) : g_strdup ("");
 
-  return g_strconcat (is_ipv6 ? "[" : "", ascii != NULL ? ascii : host, is_ipv6 ? "]" : "", port, NULL);
+  return g_strconcat (is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port, NULL);
 }
 
 static char *
@@ -294,19 +319,25 @@ make_request (GUri *uri, const char *authority, const char *provider, const char
                           target, authority, key, secret);
 }
 
-static gboolean
-check_arguments (GUri *uri, const char *secret, GError **error)
+gboolean
+mr_link_connect_needs_tls (GUri *uri)
 {
-  const char *scheme = g_uri_get_scheme (uri);
+  return strcmp (g_uri_get_scheme (uri), "https") == 0 || strcmp (g_uri_get_scheme (uri), "wss") == 0;
+}
+
+static gboolean
+check_arguments (GUri *uri, MrTlsTrust *trust, const char *secret, GError **error)
+{
+  static const char *const schemes[] = { "http", "https", "ws", "wss", NULL };
   const char *host = g_uri_get_host (uri);
 
-  if (strcmp (scheme, "https") == 0 || strcmp (scheme, "wss") == 0) {
+  if (!g_strv_contains (schemes, g_uri_get_scheme (uri)) || host == NULL || *host == '\0') {
     g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
-                         "relay addresses with https or wss are not supported: use http, or a local TLS proxy");
+                         "a relay address looks like http://host:port or https://host:port");
     return FALSE;
   }
-  if ((strcmp (scheme, "http") != 0 && strcmp (scheme, "ws") != 0) || host == NULL || *host == '\0') {
-    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, "a relay address looks like http://host:port");
+  if (trust == NULL && mr_link_connect_needs_tls (uri)) {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, "nobody said which certificates to believe");
     return FALSE;
   }
   if (strpbrk (secret, "\r\n") != NULL) {
@@ -325,20 +356,22 @@ is_loopback (const char *host)
 }
 
 static void
-start (Attempt *attempt, const char *host)
+start (Attempt *attempt)
 {
   g_autoptr (GSocketClient) client = g_socket_client_new ();
-  g_autofree char *address = g_strconcat ("http://", attempt->authority, NULL);
+  gboolean secure = attempt->trust != NULL;
+  /* The scheme chooses the system's proxy; TLS is ours. */
+  g_autofree char *address = g_strconcat (secure ? "https://" : "http://", attempt->authority, NULL);
 
   /* A proxy cannot reach our own loopback, whatever the system's settings say. */
-  g_socket_client_set_enable_proxy (client, !is_loopback (host));
+  g_socket_client_set_enable_proxy (client, !is_loopback (attempt->host));
   mr_timer_set (&attempt->deadline, mr_reactor_now (attempt->reactor) + MR_LIMIT_CONNECT_USEC);
-  g_socket_client_connect_to_uri_async (client, address, 80, attempt->connecting, on_connected,
+  g_socket_client_connect_to_uri_async (client, address, secure ? 443 : 80, attempt->connecting, on_connected,
                                         g_object_ref (attempt->task));
 }
 
 void
-mr_link_connect_async (MrReactor *reactor, GUri *uri, const char *provider, const char *secret,
+mr_link_connect_async (MrReactor *reactor, GUri *uri, MrTlsTrust *trust, const char *provider, const char *secret,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
@@ -346,14 +379,16 @@ mr_link_connect_async (MrReactor *reactor, GUri *uri, const char *provider, cons
   Attempt *attempt;
 
   g_task_set_source_tag (task, mr_link_connect_async);
-  if (!check_arguments (uri, secret, &error)) {
+  if (!check_arguments (uri, trust, secret, &error)) {
     g_task_return_error (task, error);
     return;
   }
   attempt = g_new0 (Attempt, 1);
   attempt->reactor = reactor;
   attempt->connecting = g_cancellable_new ();
-  attempt->authority = make_authority (uri);
+  attempt->trust = mr_link_connect_needs_tls (uri) ? mr_tls_trust_ref (trust) : NULL;
+  attempt->host = make_host (uri);
+  attempt->authority = make_authority (uri, attempt->host);
   attempt->key = make_key ();
   attempt->request = make_request (uri, attempt->authority, provider, secret, attempt->key);
   attempt->head = g_string_new (NULL);
@@ -364,7 +399,7 @@ mr_link_connect_async (MrReactor *reactor, GUri *uri, const char *provider, cons
     attempt->cancelled = g_cancellable_source_new (cancellable);
     g_task_attach_source (task, attempt->cancelled, G_SOURCE_FUNC (on_cancelled));
   }
-  start (attempt, g_uri_get_host (uri));
+  start (attempt);
 }
 
 MrConnection *

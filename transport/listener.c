@@ -9,12 +9,16 @@
 #include "limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Where passed descriptors begin: SD_LISTEN_FDS_START. */
+#define FIRST_PASSED_FD 3
 
 struct _MrListener {
   MrReactor *reactor; /* Borrowed */
@@ -144,37 +148,80 @@ real_address (int fd)
   if (getsockname (fd, (struct sockaddr *) &native, &length) != 0)
     return NULL;
   address = g_socket_address_new_from_native (&native, length);
+  if (G_IS_UNIX_SOCKET_ADDRESS (address))
+    return g_strconcat ("unix:", g_unix_socket_address_get_path (G_UNIX_SOCKET_ADDRESS (address)), NULL);
   return address != NULL ? g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address)) : NULL;
+}
+
+/* @fd: (transfer full): listening */
+static MrListener *
+listener_on (MrReactor *reactor, int fd, MrListenerFunc func, gpointer user_data)
+{
+  MrListener *self = g_new0 (MrListener, 1);
+
+  self->reactor = reactor;
+  self->func = func;
+  self->user_data = user_data;
+  self->fd = fd;
+  self->address = real_address (fd);
+  mr_timer_init (&self->rest, reactor, on_rested);
+  mr_watch_add (&self->watch, reactor, fd, EPOLLIN, on_incoming);
+  return self;
 }
 
 MrListener *
 mr_listener_new (MrReactor *reactor, const char *address, MrListenerFunc func, gpointer user_data, GError **error)
 {
   g_autoptr (GSocketAddress) parsed = parse_address (address, error);
-  g_autoptr (MrListener) self = NULL;
+  MrListener *self;
+  int fd;
 
   if (parsed == NULL)
     return NULL;
-  self = g_new0 (MrListener, 1);
-  self->reactor = reactor;
-  self->func = func;
-  self->user_data = user_data;
-  mr_timer_init (&self->rest, reactor, on_rested);
   if (G_IS_UNIX_SOCKET_ADDRESS (parsed))
     remove_dead_socket_file (parsed);
-  self->fd = open_socket (parsed, error);
-  if (self->fd < 0) {
+  fd = open_socket (parsed, error);
+  if (fd < 0) {
     g_prefix_error (error, "cannot listen on %s: ", address);
     return NULL;
   }
-  mr_watch_add (&self->watch, reactor, self->fd, EPOLLIN, on_incoming);
-  if (G_IS_UNIX_SOCKET_ADDRESS (parsed)) {
+  self = listener_on (reactor, fd, func, user_data);
+  if (G_IS_UNIX_SOCKET_ADDRESS (parsed))
     self->socket_file = g_strdup (address + strlen ("unix:"));
-    self->address = g_strdup (address);
-  } else {
-    self->address = real_address (self->fd);
+  return self;
+}
+
+guint
+mr_listener_count_passed (void)
+{
+  const char *pid = g_getenv ("LISTEN_PID");
+  const char *n_text = g_getenv ("LISTEN_FDS");
+  guint64 n;
+
+  if (pid == NULL || g_ascii_strtoll (pid, NULL, 10) != getpid () || n_text == NULL)
+    return 0;
+  return g_ascii_string_to_unsigned (n_text, 10, 0, G_MAXINT - FIRST_PASSED_FD, &n, NULL) ? (guint) n : 0;
+}
+
+MrListener *
+mr_listener_new_passed (MrReactor *reactor, guint number, MrListenerFunc func, gpointer user_data, GError **error)
+{
+  int fd = FIRST_PASSED_FD + (int) number;
+  int type = 0;
+  int listening = 0;
+  socklen_t length = sizeof type;
+
+  if (getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM ||
+      getsockopt (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening) {
+    g_set_error (error, MR_ERROR, MR_ERROR_CONFIG,
+                 "the descriptor %d that was passed to us is no listening stream socket: in a .socket unit only "
+                 "ListenStream= is allowed",
+                 fd);
+    return NULL;
   }
-  return g_steal_pointer (&self);
+  (void) fcntl (fd, F_SETFD, FD_CLOEXEC);
+  (void) fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+  return listener_on (reactor, fd, func, user_data);
 }
 
 void

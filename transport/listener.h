@@ -26,7 +26,20 @@ gboolean mr_listener_check_address (const char *address, GError **error);
 MrListener *mr_listener_new (MrReactor *reactor, const char *address, MrListenerFunc func, gpointer user_data,
                              GError **error);
 
-/** mr_listener_free: closes; a socket file is removed. */
+/** mr_listener_count_passed: how many sockets a service manager has passed to this process (sd_listen_fds(3)). */
+guint mr_listener_count_passed (void);
+
+/**
+ * mr_listener_new_passed:
+ * @number: from 0, less than mr_listener_count_passed(); each once
+ *
+ * Returns: (transfer full): that socket, which is closed with the listener; or %NULL with %MR_ERROR_CONFIG when it is
+ * none that connections can be accepted from
+ */
+MrListener *mr_listener_new_passed (MrReactor *reactor, guint number, MrListenerFunc func, gpointer user_data,
+                                    GError **error);
+
+/** mr_listener_free: closes; a socket file that mr_listener_new() made is removed. */
 void mr_listener_free (MrListener *listener);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrListener, mr_listener_free)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text of --help and --version, made from the table of options. Nothing is parsed here.
+ * What a program prints instead of running; the text of --help, made from the table of options. Nothing is parsed here.
  *
- *   --flag ARGUMENT     What it is for, wrapped to the right of the flags
+ *   -f, --flag ARGUMENT What it is for, wrapped to the right of the flags
  *                       [default: ...] [env: VARIABLE]
  */
 #include "options-private.h"
@@ -45,11 +45,16 @@ append_wrapped (GString *text, gsize line_start, gsize column, const char *words
 }
 
 static void
-append_row (GString *text, const char *flag, const char *argument, const char *help)
+append_row (GString *text, const MrFlag *flag, gboolean letters, const char *help)
 {
   gsize line_start = text->len;
 
-  g_string_append_printf (text, "  --%s%s%s", flag, argument != NULL ? " " : "", argument != NULL ? argument : "");
+  if (flag->option->letter != 0)
+    g_string_append_printf (text, "  -%c, ", flag->option->letter);
+  else
+    g_string_append (text, letters ? "      " : "  ");
+  g_string_append_printf (text, "--%s%s%s", flag->name, flag->argument != NULL ? " " : "",
+                          flag->argument != NULL ? flag->argument : "");
   if (text->len - line_start + 2 > HELP_COLUMN) {
     g_string_append_c (text, '\n');
     line_start = text->len;
@@ -68,10 +73,14 @@ append_note (GString *text, const char *label, const char *value)
 }
 
 static char *
-describe (const MrOption *option)
+describe (const MrFlag *flag)
 {
-  GString *text = g_string_new (option->help);
+  const MrOption *option = flag->option;
+  GString *text = g_string_new (flag->help);
 
+  /* What is more to say of a secret stands at its own flag. */
+  if (!g_str_equal (flag->name, option->name))
+    return g_string_free (text, FALSE);
   if (option->type == MR_OPTION_STRV)
     g_string_append (text, " (repeatable)");
   if (option->type == MR_OPTION_CHOICE) {
@@ -86,44 +95,75 @@ describe (const MrOption *option)
   return g_string_free (text, FALSE);
 }
 
-static void
-append_table (GString *text, const MrOption *table)
+static gboolean
+has_letters (const MrOption *table)
 {
-  for (const MrOption *option = table; option->name != NULL; option++) {
-    g_autofree char *help = describe (option);
+  for (const MrOption *option = table; option->name != NULL; option++)
+    if (option->letter != 0)
+      return TRUE;
+  return FALSE;
+}
 
-    append_row (text, option->name, option->argument, help);
-    if (option->secret) {
-      g_autofree char *flag = g_strconcat (option->name, "-file", NULL);
+static void
+append_table (GString *text, const MrOption *table, const char *const *names)
+{
+  g_autoptr (GPtrArray) flags = mr_options_list_flags (table, names);
+  gboolean letters = has_letters (table);
 
-      append_row (text, flag, "FILE", "The same, from the first line of a file");
-    }
+  for (guint i = 0; i < flags->len; i++) {
+    const MrFlag *flag = g_ptr_array_index (flags, i);
+    g_autofree char *help = describe (flag);
+
+    append_row (text, flag, letters, help);
   }
 }
 
-char *
-mr_options_help (const MrProgram *program)
+void
+mr_options_append_help (GString *text, const MrProgram *program, const char *const *names)
+{
+  append_table (text, program->options, names != NULL ? names : program->common);
+  if (names != NULL)
+    return;
+  g_string_append_c (text, '\n');
+  append_table (text, mr_options_builtin (program), NULL);
+}
+
+static char *
+make_help (const MrProgram *program)
 {
   GString *text = g_string_new (NULL);
+  g_autofree char *config = NULL;
   g_autofree char *precedence = NULL;
 
   g_string_append_printf (text, "Usage: %s [OPTION]...\n\n", program->name);
   append_wrapped (text, text->len, 0, program->summary);
   g_string_append (text, "\nOptions:\n");
-  append_table (text, program->options);
+  mr_options_append_help (text, program, NULL);
   g_string_append_c (text, '\n');
-  append_table (text, mr_options_builtin);
-  g_string_append_c (text, '\n');
-  precedence =
-      g_strdup_printf ("A flag goes before its environment variable, that before the key of the same name in group "
-                       "[%s] of the config file, that before the default.",
-                       program->config_group);
+  if (program->config_group != NULL)
+    config = g_strdup_printf ("that before the key of the same name in group [%s] of the config file, ",
+                              program->config_group);
+  precedence = g_strdup_printf ("A flag goes before its environment variable, %sthat before the default.",
+                                config != NULL ? config : "");
   append_wrapped (text, text->len, 0, precedence);
-  return g_string_free (text, FALSE);
+  return g_strchomp (g_string_free (text, FALSE));
 }
 
 char *
-mr_options_version (const MrProgram *program)
+mr_options_text (const MrProgram *program, MrOptionsAction action)
 {
-  return g_strdup_printf ("%s %s", program->name, MR_VERSION);
+  switch (action) {
+  case MR_OPTIONS_HELP:
+    return make_help (program);
+  case MR_OPTIONS_VERSION:
+    return g_strdup_printf ("%s %s", program->name, MR_VERSION);
+  case MR_OPTIONS_COMPLETE_BASH:
+  case MR_OPTIONS_COMPLETE_ZSH:
+  case MR_OPTIONS_COMPLETE_FISH:
+    return mr_options_completions (program, action);
+  case MR_OPTIONS_CHECK_CONFIG:
+  case MR_OPTIONS_RUN:
+  default:
+    return g_strdup ("The configuration is valid.");
+  }
 }

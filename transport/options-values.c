@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#define MAX_SECONDS ((guint64) G_MAXINT64 / G_USEC_PER_SEC)
+#define MILLION G_USEC_PER_SEC
+#define MAX_UNITS ((guint64) G_MAXINT64 / MILLION)
 
 gboolean
 mr_options_error (GError **error, const char *format, ...)
@@ -61,13 +62,13 @@ parse_bytes (const char *text, guint64 *value)
   return g_uint64_checked_mul (value, number, unit != NULL ? G_GUINT64_CONSTANT (1) << (10 * (unit - units + 1)) : 1);
 }
 
-/* Seconds with up to six decimals, in microseconds. */
+/* A number with up to six decimals, in millionths. */
 static gboolean
-parse_seconds (const char *text, guint64 *value)
+parse_decimal (const char *text, guint64 *value)
 {
   const char *point = strchr (text, '.');
   g_autofree char *whole = g_strndup (text, point != NULL ? (gsize) (point - text) : strlen (text));
-  guint64 seconds;
+  guint64 units;
   guint64 fraction = 0;
 
   if (point != NULL) {
@@ -78,9 +79,9 @@ parse_seconds (const char *text, guint64 *value)
     for (; decimals < 6; decimals++)
       fraction *= 10;
   }
-  if (!parse_uint (whole, &seconds) || seconds > MAX_SECONDS - 1)
+  if (!parse_uint (whole, &units) || units > MAX_UNITS - 1)
     return FALSE;
-  *value = seconds * G_USEC_PER_SEC + fraction;
+  *value = units * MILLION + fraction;
   return TRUE;
 }
 
@@ -119,6 +120,8 @@ kind_of_value (MrOptionType type)
     return "a whole number";
   case MR_OPTION_SECONDS:
     return "a number of seconds";
+  case MR_OPTION_NUMBER:
+    return "a number";
   case MR_OPTION_BYTES:
     return "a number of bytes";
   case MR_OPTION_CHOICE:
@@ -164,6 +167,7 @@ mr_options_describe_allowed (const MrOption *option)
     return g_strjoinv (", ", (char **) option->choices);
   case MR_OPTION_UINT:
   case MR_OPTION_SECONDS:
+  case MR_OPTION_NUMBER:
   case MR_OPTION_BYTES:
     return option->max != 0 ? g_strdup_printf ("%s to %s", min, max) : g_strdup_printf ("at least %s", min);
   case MR_OPTION_STRING:
@@ -223,18 +227,19 @@ set_list (const MrOption *option, gpointer place, const char *text)
   *list = items[0] != NULL ? g_steal_pointer (&items) : NULL;
 }
 
-/* UINT, SECONDS, BYTES: the check of the range is the same. */
+/* UINT, SECONDS, NUMBER, BYTES: the check of the range is the same. */
 static gboolean
 set_number (const MrOption *option, gpointer place, const char *text, const char *origin, GError **error)
 {
-  guint64 unit = option->type == MR_OPTION_SECONDS ? G_USEC_PER_SEC : 1;
+  gboolean decimal = option->type == MR_OPTION_SECONDS || option->type == MR_OPTION_NUMBER;
+  guint64 unit = decimal ? MILLION : 1;
   guint64 ceiling = option->type == MR_OPTION_UINT ? G_MAXUINT : G_MAXUINT64;
   guint64 max = option->max != 0 ? option->max * unit : ceiling;
   guint64 value = 0;
   gboolean parsed;
 
-  if (option->type == MR_OPTION_SECONDS)
-    parsed = parse_seconds (text, &value);
+  if (decimal)
+    parsed = parse_decimal (text, &value);
   else
     parsed = option->type == MR_OPTION_BYTES ? parse_bytes (text, &value) : parse_uint (text, &value);
   if (!parsed)
@@ -246,6 +251,8 @@ set_number (const MrOption *option, gpointer place, const char *text, const char
     *(guint *) place = value;
   else if (option->type == MR_OPTION_SECONDS)
     *(gint64 *) place = value;
+  else if (option->type == MR_OPTION_NUMBER)
+    *(double *) place = (double) value / MILLION;
   else
     *(guint64 *) place = value;
   return TRUE;
@@ -260,6 +267,7 @@ mr_options_set (const MrOption *option, gpointer config, const char *text, const
   switch (option->type) {
   case MR_OPTION_UINT:
   case MR_OPTION_SECONDS:
+  case MR_OPTION_NUMBER:
   case MR_OPTION_BYTES:
     return set_number (option, place, text, origin, error);
   case MR_OPTION_BOOL:

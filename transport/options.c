@@ -10,26 +10,39 @@
  */
 #include "options-private.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 typedef struct {
   char *config_file;
   gboolean check_config;
+  int shell; /* index of --completions' choices, -1 for none */
   gboolean help;
   gboolean version;
 } BuiltinValues;
 
-const MrOption mr_options_builtin[] = {
+static const char *const shells[] = { "bash", "zsh", "fish", NULL };
+
+/* Those of the config file come first. */
+#define N_CONFIG_ROWS 2
+static const MrOption builtin_rows[] = {
   { .name = "config",
     .environment = "MODELRELAY_CONFIG",
     .type = MR_OPTION_STRING,
     .offset = G_STRUCT_OFFSET (BuiltinValues, config_file),
     .argument = "FILE",
-    .help = "Read options from this key file" },
+    .help = "Read options from this key file",
+    .is_file = TRUE },
   { .name = "check-config",
     .type = MR_OPTION_BOOL,
     .offset = G_STRUCT_OFFSET (BuiltinValues, check_config),
     .help = "Check all options and exit" },
+  { .name = "completions",
+    .type = MR_OPTION_CHOICE,
+    .offset = G_STRUCT_OFFSET (BuiltinValues, shell),
+    .argument = "SHELL",
+    .choices = shells,
+    .help = "Print a completion script for this shell and exit" },
   { .name = "help",
     .type = MR_OPTION_BOOL,
     .offset = G_STRUCT_OFFSET (BuiltinValues, help),
@@ -40,6 +53,12 @@ const MrOption mr_options_builtin[] = {
     .help = "Show the version and exit" },
   { NULL },
 };
+
+const MrOption *
+mr_options_builtin (const MrProgram *program)
+{
+  return program->config_group != NULL ? builtin_rows : builtin_rows + N_CONFIG_ROWS;
+}
 
 /* One flag of the command line. All strings are borrowed from argv. */
 typedef struct {
@@ -101,7 +120,7 @@ nearest_option (const MrProgram *program, const char *wanted, gboolean on_comman
       consider (wanted, file_form, &best, &nearest);
     }
   }
-  for (const MrOption *option = mr_options_builtin; on_command_line && option->name != NULL; option++)
+  for (const MrOption *option = mr_options_builtin (program); on_command_line && option->name != NULL; option++)
     consider (wanted, option->name, &best, &nearest);
   return nearest;
 }
@@ -251,8 +270,10 @@ apply_credential (const MrOption *option, const char *directory, gpointer config
 {
   g_autofree char *path = g_build_filename (directory, option->name, NULL);
   g_autofree char *origin = g_strdup_printf ("%s (credential)", option->name);
+  GStatBuf status;
 
-  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+  /* An empty line counts as none: the units give it in place of a file that does not exist (SetCredential=). */
+  if (g_stat (path, &status) != 0 || status.st_size <= 1)
     return TRUE;
   return mr_options_set_from_file (option, config, path, origin, error);
 }
@@ -287,29 +308,73 @@ unknown_flag (const MrProgram *program, const char *name, GError **error)
   return mr_options_error (error, "unknown option --%s; did you mean --%s?", name, nearest);
 }
 
+static void
+find_flag (const MrProgram *program, const char *name, Argument *argument)
+{
+  argument->table = program->options;
+  argument->option = find_option (argument->table, name, &argument->is_file);
+  if (argument->option == NULL) {
+    argument->table = mr_options_builtin (program);
+    argument->option = find_option (argument->table, name, &argument->is_file);
+  }
+}
+
+/* (nullable): the option that "-x" or "-xVALUE" stands for. */
+static const MrOption *
+find_letter (const MrProgram *program, const char *text)
+{
+  for (const MrOption *option = program->options; text[0] == '-' && text[1] != '\0' && option->name != NULL; option++)
+    if (option->letter == text[1])
+      return option;
+  return NULL;
+}
+
+gboolean
+mr_options_takes_next (const MrProgram *program, const char *flag)
+{
+  Argument argument = { .option = find_letter (program, flag) };
+
+  if (argument.option != NULL)
+    return flag[2] == '\0' && argument.option->type != MR_OPTION_BOOL;
+  if (g_str_has_prefix (flag, "--"))
+    find_flag (program, flag + strlen ("--"), &argument);
+  return argument.option != NULL && (argument.option->type != MR_OPTION_BOOL);
+}
+
+/* Parts @text ("--name", "--name=value", "-x", "-xvalue") into option and value. */
+static gboolean
+part_flag (const MrProgram *program, const char *text, Argument *argument, GError **error)
+{
+  const MrOption *by_letter = find_letter (program, text);
+  const char *equals = strchr (text, '=');
+  g_autofree char *name = NULL;
+
+  if (by_letter != NULL) {
+    *argument = (Argument){ .table = program->options, .option = by_letter };
+    argument->value = text[2] != '\0' ? text + 2 : NULL;
+    return TRUE;
+  }
+  text += strlen ("--");
+  name = equals != NULL ? g_strndup (text, equals - text) : g_strdup (text);
+  find_flag (program, name, argument);
+  argument->value = equals != NULL ? equals + 1 : NULL;
+  return argument->option != NULL || unknown_flag (program, name, error);
+}
+
 /* Reads the flag at @argv, and its value where that is the next argument; @argv is then moved on to the last one used.
  */
 static gboolean
 read_flag (const MrProgram *program, const char *const **argv, Argument *argument, GError **error)
 {
-  const char *flag = **argv + strlen ("--");
-  const char *equals = strchr (flag, '=');
-  g_autofree char *name = equals != NULL ? g_strndup (flag, equals - flag) : g_strdup (flag);
-
-  argument->table = program->options;
-  argument->option = find_option (argument->table, name, &argument->is_file);
-  if (argument->option == NULL) {
-    argument->table = mr_options_builtin;
-    argument->option = find_option (argument->table, name, &argument->is_file);
-  }
-  if (argument->option == NULL)
-    return unknown_flag (program, name, error);
-
-  if (equals != NULL) {
-    argument->value = equals + 1;
-  } else if (argument->option->type == MR_OPTION_BOOL) {
+  if (!part_flag (program, **argv, argument, error))
+    return FALSE;
+  if (argument->value != NULL)
+    return TRUE;
+  if (argument->option->type == MR_OPTION_BOOL) {
     argument->value = "true";
   } else if ((*argv)[1] == NULL || g_str_has_prefix ((*argv)[1], "--")) {
+    g_autofree char *name = g_strconcat (argument->option->name, argument->is_file ? "-file" : "", NULL);
+
     return mr_options_error (error, "--%s needs a value (--%s=%s)", name, name,
                              argument->is_file ? "FILE" : argument->option->argument);
   } else {
@@ -334,7 +399,7 @@ read_command_line (const MrProgram *program, const char *const *argv, GError **e
   Argument argument = { NULL };
 
   while (*++argv != NULL) {
-    if (!g_str_has_prefix (*argv, "--")) {
+    if (!g_str_has_prefix (*argv, "--") && find_letter (program, *argv) == NULL) {
       unexpected_argument (*argv, argument.option, error);
       return NULL;
     }
@@ -413,7 +478,15 @@ action_of (const BuiltinValues *builtin)
     return MR_OPTIONS_HELP;
   if (builtin->version)
     return MR_OPTIONS_VERSION;
+  if (builtin->shell >= 0)
+    return MR_OPTIONS_COMPLETE_BASH + (MrOptionsAction) builtin->shell;
   return builtin->check_config ? MR_OPTIONS_CHECK_CONFIG : MR_OPTIONS_RUN;
+}
+
+gboolean
+mr_options_action_needs_values (MrOptionsAction action)
+{
+  return action == MR_OPTIONS_RUN || action == MR_OPTIONS_CHECK_CONFIG;
 }
 
 gboolean
@@ -422,7 +495,8 @@ mr_options_parse (const MrProgram *program, const char *const *argv, const char 
 {
   g_autoptr (GArray) arguments = NULL;
   g_autofree char *config_file = NULL;
-  BuiltinValues builtin = { NULL };
+  const MrOption *builtin_table = mr_options_builtin (program);
+  BuiltinValues builtin = { .shell = -1 };
 
   /* Who asks for help gets it, whatever else is wrong. */
   if (g_strv_contains (argv, "--help") || g_strv_contains (argv, "--version")) {
@@ -432,13 +506,14 @@ mr_options_parse (const MrProgram *program, const char *const *argv, const char 
   arguments = read_command_line (program, argv, error);
   if (arguments == NULL)
     return FALSE;
-  if (!apply_environment (mr_options_builtin, envp, &builtin, error) ||
-      !apply_command_line (arguments, mr_options_builtin, &builtin, error)) {
-    mr_options_clear (&(MrProgram){ .options = mr_options_builtin }, &builtin);
+  if (!apply_environment (builtin_table, envp, &builtin, error) ||
+      !apply_command_line (arguments, builtin_table, &builtin, error)) {
+    mr_options_clear (&(MrProgram){ .options = builtin_rows }, &builtin);
     return FALSE;
   }
   config_file = builtin.config_file;
-  if (!apply_all (program, arguments, envp, config_file, config, error)) {
+  if (mr_options_action_needs_values (action_of (&builtin)) &&
+      !apply_all (program, arguments, envp, config_file, config, error)) {
     mr_options_clear (program, config);
     return FALSE;
   }

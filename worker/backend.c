@@ -8,14 +8,13 @@
 #include "backend.h"
 
 #include "backend-models.h"
+#include "fetch.h"
 #include "limits.h"
 #include "log.h"
 
-#include <libsoup/soup.h>
 #include <string.h>
 
-/* A silent socket, and the whole round of questions. A local model server answers these in milliseconds. */
-#define QUESTION_TIMEOUT_SECS 5
+/* The whole round of questions. A local model server answers these in milliseconds. */
 #define ROUND_TIMEOUT_USEC (10 * MR_USEC_PER_SEC)
 
 typedef enum { STEP_MODELS, STEP_TAGS, STEP_PROPS, N_STEPS } Step;
@@ -28,8 +27,6 @@ typedef struct {
   Step step;
   SoupMessage *message;      /* Owned */
   GCancellable *cancellable; /* Owned */
-  GInputStream *stream;      /* Owned */
-  char *text;                /* Owned: MR_LIMIT_DISCOVERY_BYTES */
 } Question;
 
 struct _MrBackend {
@@ -37,18 +34,20 @@ struct _MrBackend {
   MrBackendChanged changed;
   gpointer data;
 
-  SoupSession *session; /* Owned */
-  MrHeaders *headers;   /* Owned */
-  char *base;           /* Owned: the URL without a slash at its end */
-  MrTimer timer;        /* while asking: the round's deadline; else the next poll */
-  Question *question;   /* Owned by its callbacks; NULL while idle */
-  gboolean again;       /* poll once more after this round */
+  SoupSession *session;      /* Owned */
+  GTlsDatabase *authorities; /* Owned: of --ca-file, beside the system's; NULL without one */
+  MrHeaders *headers;        /* Owned */
+  char *base;                /* Owned: the URL without a slash at its end */
+  MrTimer timer;             /* while asking: the round's deadline; else the next poll */
+  Question *question;        /* Owned by its callbacks; NULL while idle */
+  gboolean again;            /* poll once more after this round */
 
   char **found; /* Owned: this round's list; NULL while there was none */
 
   MrBackendState state;
   char *status;  /* Owned */
   char **models; /* Owned */
+  char **listed; /* Owned */
   guint slots;
 };
 
@@ -57,10 +56,8 @@ static void ask (MrBackend *self, Step step);
 static void
 question_free (Question *question)
 {
-  g_clear_object (&question->stream);
   g_object_unref (question->message);
   g_object_unref (question->cancellable);
-  g_free (question->text);
   g_free (question);
 }
 
@@ -78,8 +75,12 @@ drop_question (MrBackend *self)
 static void
 conclude (MrBackend *self, MrBackendState state, const char *status, const char *const *models, guint slots)
 {
+  const char *const none[] = { NULL };
+  gboolean lists = state == MR_BACKEND_UP && self->found != NULL;
+  const char *const *listed = lists ? (const char *const *) self->found : none;
   gboolean changed = state != self->state || !g_str_equal (status, self->status) ||
-                     !g_strv_equal (models, (const char *const *) self->models) || slots != self->slots;
+                     !g_strv_equal (models, (const char *const *) self->models) ||
+                     !g_strv_equal (listed, (const char *const *) self->listed) || slots != self->slots;
   if (state != self->state) {
     mr_log (state == MR_BACKEND_UP ? MR_LOG_INFO : MR_LOG_WARN,
             state == MR_BACKEND_UP ? "backend available" : "backend unavailable", "url", self->base, "status", status,
@@ -91,6 +92,8 @@ conclude (MrBackend *self, MrBackendState state, const char *status, const char 
     self->status = g_strdup (status);
     g_strfreev (self->models);
     self->models = g_strdupv ((char **) models);
+    g_strfreev (self->listed);
+    self->listed = g_strdupv ((char **) listed);
     self->slots = slots;
   }
   g_clear_pointer (&self->found, g_strfreev);
@@ -176,55 +179,44 @@ on_tags (MrBackend *self, guint status, const char *text, gsize length)
   ask_slots_or_conclude (self);
 }
 
-/* @error: (nullable): only the first question tells whether the backend is there; a failed later one tells nothing. */
+/* Only the first question tells whether the backend is there; a failed later one tells nothing. */
 static void
-on_answer (Question *question, gsize length, const GError *error)
+on_answer (GObject *source, GAsyncResult *result, gpointer data)
 {
+  Question *question = data;
   MrBackend *self = question->backend;
-  guint status = error == NULL ? soup_message_get_status (question->message) : 0;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) answer = mr_fetch_finish (result, &error);
+  guint status = answer != NULL ? soup_message_get_status (question->message) : 0;
+  gsize length = 0;
+  const char *text = answer != NULL ? g_bytes_get_data (answer, &length) : NULL;
 
   if (self != NULL) {
     self->question = NULL;
     if (question->step == STEP_PROPS) {
-      conclude_up (self, status == SOUP_STATUS_OK ? mr_backend_slots_from_json (question->text, length) : 0);
+      conclude_up (self, status == SOUP_STATUS_OK ? mr_backend_slots_from_json (text, length) : 0);
     } else if (question->step == STEP_TAGS) {
-      on_tags (self, status, question->text, length);
+      on_tags (self, status, text, length);
     } else if (error != NULL) {
       conclude_down (self, error->message);
     } else {
-      on_models (self, status, question->text, length);
+      on_models (self, status, text, length);
     }
   }
   question_free (question);
 }
 
-static void
-on_body (GObject *source, GAsyncResult *result, gpointer data)
+/* Asked when the system's authorities do not know the certificate. */
+static gboolean
+on_certificate (SoupMessage *message, GTlsCertificate *certificate, GTlsCertificateFlags flags,
+                GTlsDatabase *authorities)
 {
-  g_autoptr (GError) error = NULL;
-  gsize length = 0;
+  GUri *uri = soup_message_get_uri (message);
+  g_autoptr (GSocketConnectable) identity =
+      g_network_address_new (g_uri_get_host (uri), (guint16) g_uri_get_port (uri));
 
-  g_input_stream_read_all_finish (G_INPUT_STREAM (source), result, &length, &error);
-  if (error == NULL && length == MR_LIMIT_DISCOVERY_BYTES) {
-    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "its list of models is too long");
-  }
-  on_answer (data, length, error);
-}
-
-static void
-on_head (GObject *source, GAsyncResult *result, gpointer data)
-{
-  Question *question = data;
-  g_autoptr (GError) error = NULL;
-
-  question->stream = soup_session_send_finish (SOUP_SESSION (source), result, &error);
-  if (error != NULL) {
-    on_answer (question, 0, error);
-    return;
-  }
-  question->text = g_malloc (MR_LIMIT_DISCOVERY_BYTES);
-  g_input_stream_read_all_async (question->stream, question->text, MR_LIMIT_DISCOVERY_BYTES, G_PRIORITY_DEFAULT,
-                                 question->cancellable, on_body, question);
+  return g_tls_database_verify_chain (authorities, certificate, G_TLS_DATABASE_PURPOSE_AUTHENTICATE_SERVER, identity,
+                                      NULL, G_TLS_DATABASE_VERIFY_NONE, NULL, NULL) == 0;
 }
 
 static void
@@ -237,14 +229,16 @@ ask (MrBackend *self, Step step)
   question->step = step;
   question->message = soup_message_new (SOUP_METHOD_GET, url);
   question->cancellable = g_cancellable_new ();
-  soup_message_add_flags (question->message, SOUP_MESSAGE_NO_REDIRECT);
   for (guint i = 0; i < mr_headers_length (self->headers); i++) {
     const MrHeader *header = mr_headers_index (self->headers, i);
     soup_message_headers_append (soup_message_get_request_headers (question->message), header->name, header->value);
   }
+  if (self->authorities != NULL) {
+    g_signal_connect_object (question->message, "accept-certificate", G_CALLBACK (on_certificate), self->authorities,
+                             0);
+  }
   self->question = question;
-  soup_session_send_async (self->session, question->message, G_PRIORITY_DEFAULT, question->cancellable, on_head,
-                           question);
+  mr_fetch_async (self->session, question->message, question->cancellable, on_answer, question);
 }
 
 static void
@@ -266,10 +260,11 @@ mr_backend_new (MrReactor *reactor, const MrWorkerConfig *config, MrBackendChang
   self->config = config;
   self->changed = changed;
   self->data = data;
-  /* libsoup's defaults would send requests for 127.0.0.1 to http_proxy, and wait for a minute. */
-  self->session = soup_session_new_with_options ("proxy-resolver", NULL, "timeout", QUESTION_TIMEOUT_SECS, "max-conns",
-                                                 2, "max-conns-per-host", 2, NULL);
-  soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
+  self->session = mr_fetch_session_new ();
+  if (config->ca_file != NULL) {
+    g_autofree char *path = g_canonicalize_filename (config->ca_file, NULL);
+    self->authorities = g_tls_file_database_new (path, NULL);
+  }
   self->headers = mr_worker_config_dup_backend_headers (config);
   self->base = g_strdup (config->backend_url);
   for (gsize length = strlen (self->base); length > 0 && self->base[length - 1] == '/'; length--) {
@@ -277,6 +272,7 @@ mr_backend_new (MrReactor *reactor, const MrWorkerConfig *config, MrBackendChang
   }
   self->status = g_strdup ("backend not asked yet");
   self->models = g_new0 (char *, 1);
+  self->listed = g_new0 (char *, 1);
   mr_timer_init (&self->timer, reactor, on_timer);
   return self;
 }
@@ -290,11 +286,13 @@ mr_backend_free (MrBackend *self)
   mr_timer_clear (&self->timer);
   drop_question (self);
   g_object_unref (self->session);
+  g_clear_object (&self->authorities);
   mr_headers_free (self->headers);
   g_free (self->base);
   g_free (self->status);
   g_strfreev (self->found);
   g_strfreev (self->models);
+  g_strfreev (self->listed);
   g_free (self);
 }
 
@@ -325,6 +323,12 @@ const char *const *
 mr_backend_get_models (MrBackend *self)
 {
   return (const char *const *) self->models;
+}
+
+const char *const *
+mr_backend_get_listed (MrBackend *self)
+{
+  return (const char *const *) self->listed;
 }
 
 guint

@@ -44,5 +44,9 @@ const char *mr_backend_get_status (MrBackend *backend);
 /** mr_backend_get_models: what to register now; empty while the backend is down. Borrowed. */
 const char *const *mr_backend_get_models (MrBackend *backend);
 
+/** mr_backend_get_listed: the models that the backend lists, whatever is to be registered; empty while it is down or
+ * does not say. Borrowed. */
+const char *const *mr_backend_get_listed (MrBackend *backend);
+
 /** mr_backend_get_slots: the backend's slot count as it told last; 0 when it never did or slots are not wanted. */
 guint mr_backend_get_slots (MrBackend *backend);

@@ -26,7 +26,9 @@ struct _MrExchange {
   MrHttpClient *client; /* Borrowed: outlives us */
   MrExtensions extensions;
   char *request_id; /* Owned */
+  char *model;      /* Owned */
   char *path;       /* Owned */
+  gint64 started_us;
   const MrExchangeEvents *events;
   gpointer data;
 
@@ -42,14 +44,16 @@ struct _MrExchange {
   gboolean wants_stream;
   gboolean streaming; /* asked for, and the backend answered 2xx */
   gboolean unreachable;
+  gboolean failed;
   gboolean relay_reads; /* the link is not congested */
   guint status;
   MrHeaders *headers;   /* Owned: those of the answer that travel; NULL before its head */
   MrSseScanner scanner; /* of a stream */
-  GString *held;        /* Owned: the body so far; of a stream, the bytes of a character that is not complete */
-  GString *pending;     /* Owned: of what is to be sent in frames or chunks, all that has no credit yet */
-  gsize pending_sent;   /* of its bytes, those that have gone */
-  gboolean finishing;   /* the backend is done; pending is the rest */
+  MrUsage usage;
+  GString *held;      /* Owned: the body so far; of a stream, the bytes of a character that is not complete */
+  GString *pending;   /* Owned: of what is to be sent in frames or chunks, all that has no credit yet */
+  gsize pending_sent; /* of its bytes, those that have gone */
+  gboolean finishing; /* the backend is done; pending is the rest */
   MrCredit credit;
 };
 
@@ -153,6 +157,7 @@ send_complete (MrExchange *self, MrHeaders *headers, MrSpan body, MrUsage usage)
     message.payload = body;
   }
   message.token_counts = usage;
+  self->usage = usage;
   mr_link_send (self->link, &message);
   mr_log (MR_LOG_INFO, "request complete", "request_id", self->request_id, "status", status, "completion_tokens",
           tokens, NULL);
@@ -194,6 +199,7 @@ fail (MrExchange *self, MrErrorCode code, const char *message)
 {
   mr_log (MR_LOG_WARN, "backend error", "request_id", self->request_id, "code", mr_error_info (code)->openai_code,
           "message", message, NULL);
+  self->failed = TRUE;
   mr_exchange_refuse (self->link, self->extensions, self->request_id, code, message);
   end (self);
 }
@@ -483,7 +489,9 @@ mr_exchange_new (const MrExchangeRoute *route, const MrMessage *request, const M
   self->client = route->client;
   self->extensions = route->extensions;
   self->request_id = g_strdup (request->request_id);
+  self->model = g_strdup (request->model);
   self->path = g_strdup (request->endpoint_path);
+  self->started_us = g_get_monotonic_time ();
   self->events = events;
   self->data = data;
   self->request_headers = headers_for_backend (request->headers, route->backend_headers);
@@ -497,6 +505,7 @@ mr_exchange_new (const MrExchangeRoute *route, const MrMessage *request, const M
     self->credit.available = route->window_bytes;
   }
   mr_sse_scanner_init (&self->scanner, TRUE);
+  self->usage = MR_USAGE_UNKNOWN;
   mr_log (MR_LOG_INFO, "forwarding request", "request_id", request->request_id, "model", request->model, NULL);
   start (self, request, route->window_bytes);
   return self;
@@ -517,6 +526,7 @@ mr_exchange_free (MrExchange *self)
   g_string_free (self->held, TRUE);
   g_string_free (self->pending, TRUE);
   g_free (self->path);
+  g_free (self->model);
   g_free (self->request_id);
   g_free (self);
 }
@@ -563,10 +573,11 @@ mr_exchange_set_reading (MrExchange *self, gboolean reading)
   update_reading (self);
 }
 
-const char *
-mr_exchange_get_request_id (MrExchange *self)
+MrExchangeFacts
+mr_exchange_get_facts (MrExchange *self)
 {
-  return self->request_id;
+  return (MrExchangeFacts){ self->request_id, self->model, self->started_us, mr_sse_scanner_get_events (&self->scanner),
+                            self->usage,      self->failed };
 }
 
 gboolean

@@ -61,8 +61,17 @@ void mr_exchange_add_credit (MrExchange *exchange, guint64 bytes);
 /** mr_exchange_set_reading: off lets the backend wait, because the relay does not take what was sent. */
 void mr_exchange_set_reading (MrExchange *exchange, gboolean reading);
 
-/** mr_exchange_get_request_id: Borrowed. */
-const char *mr_exchange_get_request_id (MrExchange *exchange);
+/** MrExchangeFacts: what is known of an exchange so far. Borrowed. */
+typedef struct {
+  const char *request_id;
+  const char *model;
+  gint64 started_us; /* monotonic */
+  guint64 events;    /* of a stream, as mr_sse_scanner_get_events() counts them; 0 when the answer is no stream */
+  MrUsage usage;     /* as the relay was told with the end of the answer; unknown before */
+  gboolean failed;   /* the relay was told that the request ended in an error */
+} MrExchangeFacts;
+
+MrExchangeFacts mr_exchange_get_facts (MrExchange *exchange);
 
 /** mr_exchange_failed_to_connect: %TRUE when the backend could not be reached. */
 gboolean mr_exchange_failed_to_connect (MrExchange *exchange);

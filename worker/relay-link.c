@@ -6,11 +6,10 @@
 #include "relay-link.h"
 
 #include "backoff.h"
-#include "error.h"
-#include "exchange.h"
 #include "limits.h"
 #include "link-connect.h"
 #include "log.h"
+#include "relay-requests.h"
 
 #include <string.h>
 
@@ -25,12 +24,13 @@ struct _MrRelayLink {
   MrWorkerContext *context; /* Borrowed: outlives us */
   const MrRelayLinkEvents *events;
   gpointer data;
-  char *url; /* Owned */
+  const char *url; /* Borrowed from the context's config, as the secret */
+  const char *secret;
   GUri *uri; /* Owned */
 
   MrRelayState state;
   char *status; /* Owned */
-  gboolean failed;
+  MrRelayFailure failure;
   gint64 restart_until_us; /* it said that it shuts down: it is looked for often until then */
   MrTimer timer;           /* WAITING: the next attempt; REGISTERING: the deadline */
   MrBackoff backoff;
@@ -39,13 +39,11 @@ struct _MrRelayLink {
   /* Of the present session. */
   MrLink *link; /* Owned: from REGISTERING to its end */
   MrExtensions extensions;
-  guint64 window_bytes; /* of each request, with flow_control */
   gint64 registered_us;
-  gboolean relay_draining; /* it said graceful_shutdown */
-  gboolean at_once;        /* closed to register anew: no back-off */
-  gboolean paused;         /* too much waits on the link: no backend is read */
-  GHashTable *exchanges;   /* Owned: request id (borrowed from the exchange) -> MrExchange (owned) */
-  char **told_models;      /* Owned: what the relay was told last */
+  gboolean relay_draining;   /* it said graceful_shutdown */
+  gboolean at_once;          /* closed to register anew: no back-off */
+  MrRelayRequests *requests; /* Owned: once registered, to the session's end */
+  char **told_models;        /* Owned: what the relay was told last */
   guint told_load;
   guint told_concurrent;
 };
@@ -129,11 +127,17 @@ close_link (MrRelayLink *self, guint16 code, const char *reason)
   set_state (self, MR_RELAY_CLOSING, g_strdup_printf ("leaving %s: %s", self->url, reason));
 }
 
+static guint
+count_requests (MrRelayLink *self)
+{
+  return self->requests != NULL ? mr_relay_requests_get_count (self->requests) : 0;
+}
+
 /* The relay counts its own requests itself; it takes the larger one of its count and what it was told (contract C1). */
 static gboolean
 relay_knows_load (MrRelayLink *self)
 {
-  return MAX (self->told_load, g_hash_table_size (self->exchanges)) == self->context->load;
+  return MAX (self->told_load, count_requests (self)) == self->context->load;
 }
 
 static gboolean
@@ -148,7 +152,7 @@ mr_relay_link_report (MrRelayLink *self)
   if (self->state != MR_RELAY_READY) {
     return;
   }
-  gboolean idle = g_hash_table_size (self->exchanges) == 0;
+  gboolean idle = count_requests (self) == 0;
   if (self->context->draining && idle) {
     close_link (self, MR_CLOSE_NORMAL, "worker drained");
   } else if (!self->context->draining && idle && self->told_concurrent != self->context->max_concurrent) {
@@ -166,109 +170,31 @@ mr_relay_link_report (MrRelayLink *self)
 /* --- requests --- */
 
 static void
-set_paused (MrRelayLink *self, gboolean paused)
+on_load_changed (gpointer data)
 {
-  GHashTableIter iter;
-  gpointer exchange;
-
-  self->paused = paused;
-  g_hash_table_iter_init (&iter, self->exchanges);
-  while (g_hash_table_iter_next (&iter, NULL, &exchange)) {
-    mr_exchange_set_reading (exchange, !paused);
-  }
-}
-
-static void
-forget_exchange (MrRelayLink *self, MrExchange *exchange)
-{
-  g_hash_table_remove (self->exchanges, mr_exchange_get_request_id (exchange));
-  self->context->load--;
+  MrRelayLink *self = data;
   self->events->load_changed (self, self->data);
 }
 
 static void
-on_exchange_ended (MrExchange *exchange, gpointer data)
+on_unreachable (gpointer data)
 {
   MrRelayLink *self = data;
-  if (mr_exchange_failed_to_connect (exchange)) {
-    self->events->refresh (self, self->data);
-  }
-  forget_exchange (self, exchange);
+  self->events->refresh (self, self->data);
 }
 
-static void
-on_exchange_congested (MrExchange *exchange, gpointer data)
-{
-  MrRelayLink *self = data;
-  if (!self->paused) {
-    set_paused (self, TRUE);
-  }
-}
+static const MrRelayRequestsEvents requests_events = {
+  .load_changed = on_load_changed,
+  .unreachable = on_unreachable,
+};
 
-static const MrExchangeEvents exchange_events = { .ended = on_exchange_ended, .congested = on_exchange_congested };
-
-static void
-take_request (MrRelayLink *self, const MrMessage *request)
-{
-  const MrExchangeRoute route = { self->context->client, self->context->backend_headers, self->link, self->extensions,
-                                  self->window_bytes };
-  MrExchange *exchange = mr_exchange_new (&route, request, &exchange_events, self);
-
-  g_hash_table_insert (self->exchanges, (char *) mr_exchange_get_request_id (exchange), exchange);
-  if (self->paused) {
-    mr_exchange_set_reading (exchange, FALSE);
-  }
-  self->context->load++;
-  self->events->load_changed (self, self->data);
-}
-
-static void
-refuse (MrRelayLink *self, const MrMessage *request, MrErrorCode code, const char *message)
-{
-  mr_log (MR_LOG_INFO, "request refused", "request_id", request->request_id, "model", request->model, "code",
-          mr_error_info (code)->openai_code, NULL);
-  mr_exchange_refuse (self->link, self->extensions, request->request_id, code, message);
-}
-
-/* A relay without request_errors has no word for `busy`; it counts for itself and does not send too much. */
 static void
 on_request (MrRelayLink *self, const MrMessage *request)
 {
-  MrWorkerContext *context = self->context;
-  gboolean can_say_busy = (self->extensions & MR_EXTENSION_REQUEST_ERRORS) != 0;
+  gboolean draining = self->context->draining || self->relay_draining;
 
-  if (g_hash_table_contains (self->exchanges, request->request_id)) {
+  if (!mr_relay_requests_take (self->requests, request, draining)) {
     close_link (self, MR_CLOSE_PROTOCOL_ERROR, "request id is in use");
-  } else if (context->draining || self->relay_draining) {
-    refuse (self, request, MR_ERROR_DRAINING, "The worker is shutting down");
-  } else if (can_say_busy && context->load >= context->max_concurrent) {
-    refuse (self, request, MR_ERROR_BUSY, "The worker has no free slot");
-  } else if (!mr_exchange_request_is_safe (request)) {
-    refuse (self, request, MR_ERROR_INTERNAL, "The request's path or headers cannot be forwarded");
-  } else {
-    take_request (self, request);
-  }
-}
-
-static void
-on_cancel (MrRelayLink *self, const MrMessage *cancel)
-{
-  MrExchange *exchange = g_hash_table_lookup (self->exchanges, cancel->request_id);
-  if (exchange == NULL) {
-    return; /* it ended while the cancel was on its way */
-  }
-  mr_log (MR_LOG_INFO, "cancelled", "request_id", cancel->request_id, "reason", cancel->reason, NULL);
-  mr_exchange_cancel (exchange);
-  forget_exchange (self, exchange);
-}
-
-static void
-on_window_update (MrRelayLink *self, const MrMessage *update)
-{
-  MrExchange *exchange = g_hash_table_lookup (self->exchanges, update->request_id);
-
-  if (exchange != NULL) { /* else it ended while this was on its way */
-    mr_exchange_add_credit (exchange, (guint64) update->bytes);
   }
 }
 
@@ -276,9 +202,8 @@ static void
 on_frame (MrLink *link, const char *request_id, const MrFrame *frame, gpointer data)
 {
   MrRelayLink *self = data;
-  MrExchange *exchange = g_hash_table_lookup (self->exchanges, request_id);
 
-  if (exchange != NULL && !mr_exchange_take_body (exchange, frame->payload)) {
+  if (!mr_relay_requests_take_body (self->requests, request_id, frame->payload)) {
     close_link (self, MR_CLOSE_PROTOCOL_ERROR, "more of a request body than was announced or allowed");
   }
 }
@@ -301,10 +226,12 @@ on_register_ack (MrRelayLink *self, const MrMessage *ack)
   if (self->extensions & MR_EXTENSION_BINARY_FRAMES) {
     mr_link_allow_frames (self->link);
   }
-  self->window_bytes = ack->window_bytes > 0 ? (guint64) ack->window_bytes : MR_LIMIT_STREAM_WINDOW_BYTES;
   self->registered_us = mr_reactor_now (self->context->reactor);
   self->restart_until_us = 0;
-  self->failed = FALSE;
+  self->failure = MR_RELAY_FAILURE_NONE;
+  self->requests = mr_relay_requests_new (
+      self->context, self->link, self->extensions,
+      ack->window_bytes > 0 ? (guint64) ack->window_bytes : MR_LIMIT_STREAM_WINDOW_BYTES, &requests_events, self);
 
   g_autofree char *models = g_strjoinv (",", ack->models);
   mr_log (MR_LOG_INFO, "registered", "url", self->url, "worker_id", ack->worker_id, "models", models, NULL);
@@ -329,10 +256,10 @@ on_session_message (MrRelayLink *self, const MrMessage *message)
     on_request (self, message);
     break;
   case MR_MESSAGE_CANCEL:
-    on_cancel (self, message);
+    mr_relay_requests_cancel (self->requests, message);
     break;
   case MR_MESSAGE_WINDOW_UPDATE:
-    on_window_update (self, message);
+    mr_relay_requests_add_credit (self->requests, message);
     break;
   case MR_MESSAGE_PING:
     send_pong (self, message->timestamp_unix_ms);
@@ -367,8 +294,8 @@ static void
 on_drained (MrLink *link, gpointer data)
 {
   MrRelayLink *self = data;
-  if (self->paused) {
-    set_paused (self, FALSE);
+  if (self->requests != NULL) {
+    mr_relay_requests_resume (self->requests);
   }
 }
 
@@ -384,21 +311,6 @@ wait_for_next (MrRelayLink *self, gint64 wait_us, char *status)
   set_state (self, MR_RELAY_WAITING, status);
 }
 
-static char *
-describe_close (MrRelayLink *self, guint16 code, const char *reason)
-{
-  if (self->relay_draining) {
-    return g_strdup_printf ("%s is restarting", self->url);
-  }
-  if (code == MR_CLOSE_POLICY && g_strcmp0 (reason, "worker authentication failed") == 0) {
-    return g_strdup_printf ("%s refused us: wrong worker secret or unknown provider", self->url);
-  }
-  if (code == MR_CLOSE_ABNORMAL) {
-    return g_strdup_printf ("connection to %s lost", self->url);
-  }
-  return g_strdup_printf ("connection to %s closed: %u %s", self->url, code, reason != NULL ? reason : "");
-}
-
 /* A relay that restarts is coming back, though its drain may take a while. */
 static gint64
 next_wait_us (MrRelayLink *self)
@@ -409,38 +321,42 @@ next_wait_us (MrRelayLink *self)
   return mr_backoff_next_us (&self->backoff, g_random_int ());
 }
 
-/* The relay hears nothing of them any more; it serves them elsewhere. */
-static void
-drop_exchanges (MrRelayLink *self)
+/* The relay serves the requests elsewhere. */
+static gboolean
+end_session (MrRelayLink *self)
 {
-  self->context->load -= g_hash_table_size (self->exchanges);
-  g_hash_table_remove_all (self->exchanges);
+  gboolean had_requests = count_requests (self) > 0;
+
+  mr_timer_clear (&self->timer);
+  if (self->requests != NULL) {
+    mr_relay_requests_lose (self->requests);
+  }
+  g_clear_pointer (&self->requests, mr_relay_requests_free);
+  g_clear_pointer (&self->link, mr_link_free);
+  return had_requests;
 }
 
 static void
 on_closed (MrLink *link, guint16 code, const char *reason, gpointer data)
 {
   MrRelayLink *self = data;
-  char *status = describe_close (self, code, reason);
-  gint64 now_us = mr_reactor_now (self->context->reactor);
-  gint64 lived_us = self->registered_us > 0 ? now_us - self->registered_us : 0;
-  gboolean had_exchanges = g_hash_table_size (self->exchanges) > 0;
+  g_autofree char *status = self->relay_draining ? g_strdup_printf ("%s is restarting", self->url)
+                                                 : mr_relay_failure_describe_close (self->url, code, reason);
+  gboolean registered = self->registered_us > 0;
+  gint64 lived_us = registered ? mr_reactor_now (self->context->reactor) - self->registered_us : 0;
+  gboolean load_changed = end_session (self);
 
-  mr_timer_clear (&self->timer);
-  drop_exchanges (self);
-  g_clear_pointer (&self->link, mr_link_free);
   mr_backoff_session_ended (&self->backoff, lived_us);
   if (self->context->draining) {
-    self->failed = FALSE;
-    set_state (self, MR_RELAY_STOPPED, status);
+    self->failure = MR_RELAY_FAILURE_NONE;
+    set_state (self, MR_RELAY_STOPPED, g_steal_pointer (&status));
   } else if (self->at_once) {
-    g_free (status);
     connect_to_relay (self);
   } else {
-    self->failed = !self->relay_draining;
-    wait_for_next (self, next_wait_us (self), status);
+    self->failure = self->relay_draining ? MR_RELAY_FAILURE_NONE : mr_relay_failure_from_close (code, registered);
+    wait_for_next (self, next_wait_us (self), g_steal_pointer (&status));
   }
-  if (had_exchanges) {
+  if (load_changed) {
     self->events->load_changed (self, self->data);
   }
 }
@@ -466,7 +382,7 @@ on_connected (GObject *source, GAsyncResult *result, gpointer data)
   }
   g_clear_object (&self->connecting);
   if (connection == NULL) {
-    self->failed = TRUE;
+    self->failure = mr_relay_failure_from_error (error);
     wait_for_next (self, next_wait_us (self), g_strdup_printf ("cannot reach %s: %s", self->url, error->message));
     return;
   }
@@ -487,12 +403,12 @@ connect_to_relay (MrRelayLink *self)
   self->registered_us = 0;
   self->relay_draining = FALSE;
   self->at_once = FALSE;
-  self->paused = FALSE;
   self->connecting = g_cancellable_new ();
-  mr_link_connect_async (self->context->reactor, self->uri, config->provider, config->worker_secret, self->connecting,
-                         on_connected, self);
+  mr_link_connect_async (self->context->reactor, self->uri, self->context->relay_trust, config->provider, self->secret,
+                         self->connecting, on_connected, self);
   set_state (self, MR_RELAY_CONNECTING,
-             self->failed ? g_strdup (self->status) : g_strdup_printf ("connecting to %s", self->url));
+             self->failure != MR_RELAY_FAILURE_NONE ? g_strdup (self->status)
+                                                    : g_strdup_printf ("connecting to %s", self->url));
 }
 
 static void
@@ -509,16 +425,16 @@ on_timer (MrTimer *timer)
 /* --- life --- */
 
 MrRelayLink *
-mr_relay_link_new (MrWorkerContext *context, const char *url, const MrRelayLinkEvents *events, gpointer data)
+mr_relay_link_new (MrWorkerContext *context, guint relay, const MrRelayLinkEvents *events, gpointer data)
 {
   MrRelayLink *self = g_new0 (MrRelayLink, 1);
   self->context = context;
   self->events = events;
   self->data = data;
-  self->url = g_strdup (url);
-  self->uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
+  self->url = context->config->proxy_urls[relay];
+  self->secret = mr_worker_config_get_secret (context->config, relay);
+  self->uri = g_uri_parse (self->url, G_URI_FLAGS_ENCODED, NULL);
   self->status = g_strdup ("stopped");
-  self->exchanges = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) mr_exchange_free);
   mr_timer_init (&self->timer, context->reactor, on_timer);
   return self;
 }
@@ -540,13 +456,11 @@ mr_relay_link_free (MrRelayLink *self)
     return;
   }
   stop_connecting (self);
-  drop_exchanges (self);
-  g_hash_table_unref (self->exchanges);
+  mr_relay_requests_free (self->requests);
   g_clear_pointer (&self->link, mr_link_free);
   g_uri_unref (self->uri);
   g_strfreev (self->told_models);
   g_free (self->status);
-  g_free (self->url);
   g_free (self);
 }
 
@@ -563,7 +477,7 @@ mr_relay_link_drain (MrRelayLink *self)
   case MR_RELAY_CONNECTING:
   case MR_RELAY_WAITING:
     stop_connecting (self);
-    self->failed = FALSE;
+    self->failure = MR_RELAY_FAILURE_NONE;
     set_state (self, MR_RELAY_STOPPED, g_strdup ("stopped"));
     break;
   case MR_RELAY_REGISTERING:
@@ -574,6 +488,22 @@ mr_relay_link_drain (MrRelayLink *self)
     mr_relay_link_report (self);
     break;
   default:
+    break;
+  }
+}
+
+void
+mr_relay_link_undrain (MrRelayLink *self)
+{
+  switch (self->state) {
+  case MR_RELAY_STOPPED:
+    connect_to_relay (self);
+    break;
+  case MR_RELAY_CLOSING:
+    self->at_once = TRUE;
+    break;
+  default:
+    mr_relay_link_report (self); /* it was told that there are no models */
     break;
   }
 }
@@ -590,8 +520,16 @@ mr_relay_link_get_status (MrRelayLink *self)
   return self->status;
 }
 
-gboolean
-mr_relay_link_has_failed (MrRelayLink *self)
+MrRelayFailure
+mr_relay_link_get_failure (MrRelayLink *self)
 {
-  return self->failed;
+  return self->failure;
+}
+
+void
+mr_relay_link_append_exchanges (MrRelayLink *self, GPtrArray *exchanges)
+{
+  if (self->requests != NULL) {
+    mr_relay_requests_append_to (self->requests, exchanges);
+  }
 }

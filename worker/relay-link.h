@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "relay-failure.h"
 #include "relay-state.h"
 #include "worker-context.h"
 
@@ -32,11 +33,10 @@ typedef struct {
 /**
  * mr_relay_link_new:
  * @context: outlives the link
- * @url: a checked URL of a relay
+ * @relay: which of the relays of the context's config
  * @events: must outlive the link
  */
-MrRelayLink *mr_relay_link_new (MrWorkerContext *context, const char *url, const MrRelayLinkEvents *events,
-                                gpointer data);
+MrRelayLink *mr_relay_link_new (MrWorkerContext *context, guint relay, const MrRelayLinkEvents *events, gpointer data);
 
 /** mr_relay_link_free: drops the link and its requests at once. No callback follows. */
 void mr_relay_link_free (MrRelayLink *link);
@@ -51,10 +51,17 @@ void mr_relay_link_report (MrRelayLink *link);
 /** mr_relay_link_drain: the context is draining from now on: takes leave of the relay, then STOPPED. */
 void mr_relay_link_drain (MrRelayLink *link);
 
+/** mr_relay_link_undrain: the context is draining no more: offers the models again, or comes back. */
+void mr_relay_link_undrain (MrRelayLink *link);
+
 MrRelayState mr_relay_link_get_state (MrRelayLink *link);
 
 /** mr_relay_link_get_status: a sentence for a person. Borrowed. */
 const char *mr_relay_link_get_status (MrRelayLink *link);
 
-/** mr_relay_link_has_failed: %TRUE while not registered and the last attempt or session ended in a failure. */
-gboolean mr_relay_link_has_failed (MrRelayLink *link);
+/** mr_relay_link_get_failure: why the last attempt or session ended; none once registered, and when the relay said that
+ * it restarts. */
+MrRelayFailure mr_relay_link_get_failure (MrRelayLink *link);
+
+/** mr_relay_link_append_exchanges: appends each #MrExchange that runs (borrowed), in no order. */
+void mr_relay_link_append_exchanges (MrRelayLink *link, GPtrArray *exchanges);

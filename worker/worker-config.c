@@ -34,7 +34,7 @@ static const MrOption worker_options[] = {
     .type = MR_OPTION_STRING,
     .offset = G_STRUCT_OFFSET (MrWorkerConfig, worker_name),
     .argument = "NAME",
-    .help = "Name shown by the relay [default: the host's]" },
+    .help = "Name shown by the relay; by default the host's" },
   { .name = "backend-url",
     .environment = "BACKEND_URL",
     .type = MR_OPTION_STRING,
@@ -80,6 +80,22 @@ static const MrOption worker_options[] = {
     .secret = TRUE,
     .argument = "HEADER",
     .help = "\"Name: value\" sent with every request to the backend" },
+  { .name = "ca-file",
+    .environment = "MODELRELAY_CA_FILE",
+    .type = MR_OPTION_STRING,
+    .offset = G_STRUCT_OFFSET (MrWorkerConfig, ca_file),
+    .argument = "FILE",
+    .is_file = TRUE,
+    .help = "Authorities, in PEM, that sign the relay's certificate, instead of the system's; for an https backend "
+            "beside them" },
+  { .name = "pin",
+    .environment = "MODELRELAY_PIN",
+    .type = MR_OPTION_STRV,
+    .offset = G_STRUCT_OFFSET (MrWorkerConfig, pins),
+    .argument = "PIN",
+    .help =
+        "A relay's public key, as sha256:HEX or sha256/BASE64: it is believed for that alone, or with --ca-file for "
+        "both" },
   { .name = "log-format",
     .environment = "LOG_FORMAT",
     .type = MR_OPTION_CHOICE,
@@ -87,7 +103,7 @@ static const MrOption worker_options[] = {
     .default_value = "auto",
     .choices = log_formats,
     .argument = "FORMAT",
-    .help = "auto (journald where it listens, else text), text, json or journald" },
+    .help = "How the log looks; auto is journald where it listens, else text" },
   { .name = "log-level",
     .environment = "LOG_LEVEL",
     .type = MR_OPTION_CHOICE,
@@ -95,7 +111,7 @@ static const MrOption worker_options[] = {
     .default_value = "info",
     .choices = log_levels,
     .argument = "LEVEL",
-    .help = "trace, debug, info, warn or error" },
+    .help = "Lowest level that is logged" },
   { .name = "dbus",
     .environment = "MODELRELAY_DBUS",
     .type = MR_OPTION_CHOICE,
@@ -161,11 +177,10 @@ check_url (const char *option, const char *text, gboolean relay, GError **error)
     return fail (error, option, text, "is no URL; it must look like http://host:port");
   }
   const char *scheme = g_uri_get_scheme (uri);
-  if (g_str_equal (scheme, "https") || g_str_equal (scheme, "wss")) {
-    return fail (error, option, text, "needs TLS, which this version does not have yet; use http");
-  }
-  if (!g_str_equal (scheme, "http") && !(relay && g_str_equal (scheme, "ws"))) {
-    return fail (error, option, text, relay ? "must begin with http:// or ws://" : "must begin with http://");
+  gboolean web = g_str_equal (scheme, "http") || g_str_equal (scheme, "https");
+  if (!web && !(relay && (g_str_equal (scheme, "ws") || g_str_equal (scheme, "wss")))) {
+    return fail (error, option, text,
+                 relay ? "must begin with http://, https://, ws:// or wss://" : "must begin with http:// or https://");
   }
   if (g_uri_get_userinfo (uri) != NULL || g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL) {
     return fail (error, option, text, "must not have a user, a query or a fragment");
@@ -242,19 +257,60 @@ parse_backend_headers (char **lines)
   return mr_headers_are_safe (headers) ? g_steal_pointer (&headers) : NULL;
 }
 
+MrTlsTrust *
+mr_worker_config_new_relay_trust (const MrWorkerConfig *config, GError **error)
+{
+  return mr_tls_trust_new (config->ca_file, MR_TLS_FILE_INSTEAD, (const char *const *) config->pins, error);
+}
+
+MrTlsTrust *
+mr_worker_config_new_backend_trust (const MrWorkerConfig *config, GError **error)
+{
+  return mr_tls_trust_new (config->ca_file, MR_TLS_FILE_BESIDE, NULL, error);
+}
+
+static gboolean
+check_secret (const char *secret, GError **error)
+{
+  if (secret == NULL || *secret == '\0') {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
+                         "--worker-secret is missing: give the secret that the relay was started with");
+    return FALSE;
+  }
+  if (has_control_characters (secret)) {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, "--worker-secret must be one line of text");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_secrets (const MrWorkerConfig *config, GError **error)
+{
+  char **secrets = config->relay_secrets;
+
+  if (secrets == NULL) {
+    return check_secret (config->worker_secret, error);
+  }
+  if (config->proxy_urls == NULL || g_strv_length (secrets) != g_strv_length (config->proxy_urls)) {
+    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, "each relay needs a worker secret of its own");
+    return FALSE;
+  }
+  for (char **secret = secrets; *secret != NULL; secret++) {
+    if (!check_secret (*secret, error)) {
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 gboolean
 mr_worker_config_check (const MrWorkerConfig *config, GError **error)
 {
   guint64 number;
   g_autoptr (MrHeaders) headers = parse_backend_headers (config->backend_headers);
 
-  if (config->worker_secret == NULL || *config->worker_secret == '\0') {
-    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG,
-                         "--worker-secret is missing: give the secret that the relay was started with");
-    return FALSE;
-  }
-  if (has_control_characters (config->worker_secret)) {
-    g_set_error_literal (error, MR_ERROR, MR_ERROR_CONFIG, "--worker-secret must be one line of text");
+  if (!check_secrets (config, error)) {
     return FALSE;
   }
   if (!check_present ("max-concurrency", config->max_concurrency, error) ||
@@ -270,7 +326,8 @@ mr_worker_config_check (const MrWorkerConfig *config, GError **error)
                          "--backend-header must be \"Name: value\", and none that belongs to the connection");
     return FALSE;
   }
-  return check_proxy_urls (config->proxy_urls, error) &&
+  g_autoptr (MrTlsTrust) trust = mr_worker_config_new_relay_trust (config, error);
+  return trust != NULL && check_proxy_urls (config->proxy_urls, error) &&
          (config->worker_name == NULL ||
           check_name ("worker-name", config->worker_name, MR_LIMIT_WORKER_NAME_BYTES, error)) &&
          check_url ("backend-url", config->backend_url, FALSE, error) &&
@@ -303,7 +360,17 @@ mr_worker_config_free (MrWorkerConfig *config)
     return;
   }
   mr_options_clear (&mr_worker_program, config);
+  for (char **secret = config->relay_secrets; secret != NULL && *secret != NULL; secret++) {
+    explicit_bzero (*secret, strlen (*secret));
+  }
+  g_strfreev (config->relay_secrets);
   g_free (config);
+}
+
+const char *
+mr_worker_config_get_secret (const MrWorkerConfig *config, guint relay)
+{
+  return config->relay_secrets != NULL ? config->relay_secrets[relay] : config->worker_secret;
 }
 
 guint

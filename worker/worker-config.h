@@ -7,6 +7,7 @@
 
 #include "headers.h"
 #include "options.h"
+#include "tls-trust.h"
 
 #include <gio/gio.h>
 
@@ -16,12 +17,16 @@
 typedef struct {
   char **proxy_urls;
   char *worker_secret;
-  char *worker_name; /* NULL: the host's name */
+  char *
+      *relay_secrets; /* (nullable): no option, but for owners: one for each of proxy_urls, instead of worker_secret */
+  char *worker_name;  /* NULL: the host's name */
   char *backend_url;
   char **models; /* "*" alone, or names to register as they are */
   char *provider;
   char *max_concurrency; /* a number, or "auto" */
   gint64 poll_interval_us;
+  char *ca_file;          /* (nullable) */
+  char **pins;            /* (nullable) */
   char **backend_headers; /* (nullable): each "Name: value" */
   int log_format;         /* an MrLogFormat */
   int log_level;          /* an MrLogLevel */
@@ -53,6 +58,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrWorkerConfig, mr_worker_config_free)
  * Returns: %FALSE with %MR_ERROR_CONFIG, whose message names the option, the value (unless secret) and what is allowed
  */
 gboolean mr_worker_config_check (const MrWorkerConfig *config, GError **error);
+
+/** mr_worker_config_get_secret: of a checked config, for number @relay of its relays. Borrowed. */
+const char *mr_worker_config_get_secret (const MrWorkerConfig *config, guint relay);
+
+/** mr_worker_config_new_relay_trust: (transfer full): which relays to believe; %NULL with %MR_ERROR_CONFIG. */
+MrTlsTrust *mr_worker_config_new_relay_trust (const MrWorkerConfig *config, GError **error);
+
+/** mr_worker_config_new_backend_trust: (transfer full): which https backend to believe; %NULL with %MR_ERROR_CONFIG. */
+MrTlsTrust *mr_worker_config_new_backend_trust (const MrWorkerConfig *config, GError **error);
 
 /** mr_worker_config_get_max_concurrent: of a checked config; 0 for "auto". */
 guint mr_worker_config_get_max_concurrent (const MrWorkerConfig *config);

@@ -90,12 +90,14 @@ get_statistics (GDBusMethodInvocation *invocation, GVariant *parameters, gpointe
   MrWorkerDBus *dbus = data;
   GVariantDict statistics;
   MrWorkerRelay relay;
+  MrWorkerTotals totals;
   guint n_relays = 0;
   guint n_ready = 0;
 
   for (; mr_worker_get_relay (dbus->worker, n_relays, &relay); n_relays++) {
     n_ready += g_str_equal (relay.state, "ready");
   }
+  mr_worker_get_totals (dbus->worker, &totals);
   g_variant_dict_init (&statistics, NULL);
   g_variant_dict_insert (&statistics, "state", "s", state_name (dbus->worker));
   g_variant_dict_insert (&statistics, "load", "u", mr_worker_get_load (dbus->worker));
@@ -103,6 +105,12 @@ get_statistics (GDBusMethodInvocation *invocation, GVariant *parameters, gpointe
   g_variant_dict_insert (&statistics, "models", "u", g_strv_length ((char **) mr_worker_get_models (dbus->worker)));
   g_variant_dict_insert (&statistics, "relays", "u", n_relays);
   g_variant_dict_insert (&statistics, "relays_ready", "u", n_ready);
+  g_variant_dict_insert (&statistics, "requests", "t", totals.requests);
+  g_variant_dict_insert (&statistics, "failed", "t", totals.failed);
+  g_variant_dict_insert (&statistics, "cancelled", "t", totals.cancelled);
+  g_variant_dict_insert (&statistics, "events", "t", totals.events);
+  g_variant_dict_insert (&statistics, "prompt_tokens", "t", totals.prompt_tokens);
+  g_variant_dict_insert (&statistics, "completion_tokens", "t", totals.completion_tokens);
   g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@a{sv})", g_variant_dict_end (&statistics)));
 }
 

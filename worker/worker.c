@@ -6,6 +6,7 @@
 #include "worker.h"
 
 #include "backend.h"
+#include "exchange.h"
 #include "log.h"
 #include "relay-link.h"
 
@@ -14,6 +15,8 @@ struct _MrWorker {
 
   MrWorkerContext context;
   MrBackend *backend; /* Owned; NULL while stopped */
+  char **hidden;      /* Owned: models of the backend that are not offered */
+  char **offered;     /* Owned: the others; the context shows them to the links */
   GPtrArray *links;   /* Owned: of MrRelayLink; empty while stopped and until the backend was asked once */
   GSource *notify;    /* Owned: tells the outside of changes, in a turn of its own; NULL when there are none */
 };
@@ -128,9 +131,9 @@ static const MrRelayLinkEvents link_events = {
 
 /* (transfer full): on its way to the relay */
 static MrRelayLink *
-start_link (MrWorker *self, const char *url)
+start_link (MrWorker *self, guint relay)
 {
-  MrRelayLink *link = mr_relay_link_new (&self->context, url, &link_events, self);
+  MrRelayLink *link = mr_relay_link_new (&self->context, relay, &link_events, self);
 
   mr_relay_link_start (link);
   return link;
@@ -140,9 +143,28 @@ start_link (MrWorker *self, const char *url)
 static void
 start_links (MrWorker *self)
 {
-  for (char **url = self->context.config->proxy_urls; *url != NULL; url++) {
-    g_ptr_array_add (self->links, start_link (self, *url));
+  if (self->links->len > 0 || self->context.draining || mr_backend_get_state (self->backend) == MR_BACKEND_UNKNOWN) {
+    return;
   }
+  for (guint i = 0; self->context.config->proxy_urls[i] != NULL; i++) {
+    g_ptr_array_add (self->links, start_link (self, i));
+  }
+}
+
+/* @models: what the backend has to offer */
+static void
+set_offered (MrWorker *self, const char *const *models)
+{
+  g_autoptr (GStrvBuilder) offered = g_strv_builder_new ();
+
+  for (; *models != NULL; models++) {
+    if (!g_strv_contains ((const char *const *) self->hidden, *models)) {
+      g_strv_builder_add (offered, *models);
+    }
+  }
+  g_strfreev (self->offered);
+  self->offered = g_strv_builder_end (offered);
+  self->context.models = (const char *const *) self->offered;
 }
 
 static void
@@ -151,30 +173,57 @@ on_backend_changed (MrBackend *backend, gpointer data)
   MrWorker *self = data;
   guint configured = mr_worker_config_get_max_concurrent (self->context.config);
 
-  self->context.models = mr_backend_get_models (backend);
+  set_offered (self, mr_backend_get_models (backend));
   self->context.max_concurrent = configured > 0 ? configured : MAX (1, mr_backend_get_slots (backend));
-  if (self->links->len == 0 && !self->context.draining) {
-    start_links (self);
-  }
+  start_links (self);
   report_to_relays (self);
 }
 
+void
+mr_worker_set_hidden_models (MrWorker *self, const char *const *names)
+{
+  g_return_if_fail (MR_IS_WORKER (self));
+  g_strfreev (self->hidden);
+  self->hidden = g_strdupv ((char **) names);
+  if (self->backend != NULL) {
+    set_offered (self, mr_backend_get_models (self->backend));
+    report_to_relays (self);
+  }
+}
+
 /* --- life --- */
+
+static void
+take_back_drain (MrWorker *self)
+{
+  self->context.draining = FALSE;
+  for (guint i = 0; i < self->links->len; i++) {
+    mr_relay_link_undrain (g_ptr_array_index (self->links, i));
+  }
+  start_links (self);
+  queue_notify (self);
+}
 
 void
 mr_worker_start (MrWorker *self)
 {
   g_autoptr (GUri) backend_url = NULL;
+  g_autoptr (MrTlsTrust) backend_trust = NULL;
 
   g_return_if_fail (MR_IS_WORKER (self));
+  if (self->context.draining) {
+    take_back_drain (self);
+  }
   if (self->backend != NULL) {
     return;
   }
   backend_url = g_uri_parse (self->context.config->backend_url, G_URI_FLAGS_ENCODED, NULL);
+  backend_trust = mr_worker_config_new_backend_trust (self->context.config, NULL);
   self->context.client = mr_http_client_new (self->context.reactor, backend_url, NULL);
-  self->context.draining = FALSE;
+  if (backend_trust != NULL) {
+    mr_http_client_set_trust (self->context.client, backend_trust);
+  }
   self->backend = mr_backend_new (self->context.reactor, self->context.config, on_backend_changed, self);
-  self->context.models = mr_backend_get_models (self->backend);
   mr_backend_poll (self->backend);
   queue_notify (self);
 }
@@ -183,7 +232,7 @@ static void
 drop_everything (MrWorker *self)
 {
   g_ptr_array_set_size (self->links, 0);
-  self->context.models = no_models;
+  set_offered (self, no_models);
   self->context.draining = FALSE;
   g_clear_pointer (&self->backend, mr_backend_free);
   g_clear_pointer (&self->context.client, mr_http_client_free);
@@ -230,7 +279,7 @@ mr_worker_reconnect (MrWorker *self)
 
     if (mr_relay_link_get_state (*link) != MR_RELAY_READY || self->context.load == 0) {
       mr_relay_link_free (*link);
-      *link = start_link (self, self->context.config->proxy_urls[i]);
+      *link = start_link (self, i);
     }
   }
   report_to_relays (self);
@@ -246,7 +295,7 @@ mr_worker_get_state (MrWorker *self)
   for (guint i = 0; i < self->links->len; i++) {
     MrRelayLink *link = g_ptr_array_index (self->links, i);
     connected |= mr_relay_link_get_state (link) == MR_RELAY_READY;
-    failed |= mr_relay_link_has_failed (link);
+    failed |= mr_relay_link_get_failure (link) != MR_RELAY_FAILURE_NONE;
   }
   if (self->backend == NULL) {
     return MR_WORKER_STOPPED;
@@ -282,6 +331,74 @@ mr_worker_get_models (MrWorker *self)
 }
 
 gboolean
+mr_worker_get_backend_is_up (MrWorker *self)
+{
+  g_return_val_if_fail (MR_IS_WORKER (self), FALSE);
+  return self->backend != NULL && mr_backend_get_state (self->backend) == MR_BACKEND_UP;
+}
+
+const char *const *
+mr_worker_get_backend_models (MrWorker *self)
+{
+  g_return_val_if_fail (MR_IS_WORKER (self), NULL);
+  return self->backend != NULL ? mr_backend_get_listed (self->backend) : no_models;
+}
+
+static int
+compare_age (gconstpointer a, gconstpointer b)
+{
+  const MrWorkerRequest *left = a;
+  const MrWorkerRequest *right = b;
+
+  return (left->started_us > right->started_us) - (left->started_us < right->started_us);
+}
+
+static void
+append_requests (MrWorker *self, guint relay, GArray *requests)
+{
+  g_autoptr (GPtrArray) exchanges = g_ptr_array_new ();
+
+  mr_relay_link_append_exchanges (g_ptr_array_index (self->links, relay), exchanges);
+  for (guint i = 0; i < exchanges->len; i++) {
+    MrExchangeFacts facts = mr_exchange_get_facts (g_ptr_array_index (exchanges, i));
+    MrWorkerRequest request = { facts.request_id, facts.model, self->context.config->proxy_urls[relay],
+                                facts.started_us, facts.events };
+
+    g_array_append_val (requests, request);
+  }
+}
+
+void
+mr_worker_foreach_request (MrWorker *self, void (*visit) (const MrWorkerRequest *request, gpointer data), gpointer data)
+{
+  g_autoptr (GArray) requests = g_array_new (FALSE, FALSE, sizeof (MrWorkerRequest));
+
+  g_return_if_fail (MR_IS_WORKER (self));
+  for (guint i = 0; i < self->links->len; i++) {
+    append_requests (self, i, requests);
+  }
+  g_array_sort (requests, compare_age);
+  for (guint i = 0; i < requests->len; i++) {
+    visit (&g_array_index (requests, MrWorkerRequest, i), data);
+  }
+}
+
+static void
+add_events (const MrWorkerRequest *request, gpointer data)
+{
+  MrWorkerTotals *totals = data;
+  totals->events += request->events;
+}
+
+void
+mr_worker_get_totals (MrWorker *self, MrWorkerTotals *totals)
+{
+  g_return_if_fail (MR_IS_WORKER (self));
+  *totals = self->context.totals;
+  mr_worker_foreach_request (self, add_events, totals);
+}
+
+gboolean
 mr_worker_get_relay (MrWorker *self, guint i, MrWorkerRelay *relay)
 {
   g_return_val_if_fail (MR_IS_WORKER (self), FALSE);
@@ -291,10 +408,12 @@ mr_worker_get_relay (MrWorker *self, guint i, MrWorkerRelay *relay)
   relay->url = self->context.config->proxy_urls[i];
   relay->state = mr_relay_state_name (MR_RELAY_STOPPED);
   relay->status = "stopped";
+  relay->failure = MR_RELAY_FAILURE_NONE;
   if (i < self->links->len) {
     MrRelayLink *link = g_ptr_array_index (self->links, i);
     relay->state = mr_relay_state_name (mr_relay_link_get_state (link));
     relay->status = mr_relay_link_get_status (link);
+    relay->failure = mr_relay_link_get_failure (link);
   }
   return TRUE;
 }
@@ -366,6 +485,9 @@ mr_worker_finalize (GObject *object)
     g_source_unref (self->notify);
   }
   g_ptr_array_unref (self->links);
+  mr_tls_trust_unref (self->context.relay_trust);
+  g_strfreev (self->hidden);
+  g_strfreev (self->offered);
   mr_headers_free (self->context.backend_headers);
   mr_worker_config_free (self->context.config);
   G_OBJECT_CLASS (mr_worker_parent_class)->finalize (object);
@@ -392,7 +514,8 @@ static void
 mr_worker_init (MrWorker *self)
 {
   self->links = g_ptr_array_new_with_free_func ((GDestroyNotify) mr_relay_link_free);
-  self->context.models = no_models;
+  self->hidden = g_new0 (char *, 1);
+  set_offered (self, no_models);
 }
 
 MrWorker *
@@ -402,6 +525,7 @@ mr_worker_new (MrReactor *reactor, MrWorkerConfig *config)
 
   self->context.reactor = reactor;
   self->context.config = config;
+  self->context.relay_trust = mr_worker_config_new_relay_trust (config, NULL);
   self->context.backend_headers = mr_worker_config_dup_backend_headers (config);
   self->context.max_concurrent = MAX (1, mr_worker_config_get_max_concurrent (config));
   return self;

@@ -6,7 +6,9 @@
 #pragma once
 
 #include "reactor.h"
+#include "relay-failure.h"
 #include "worker-config.h"
+#include "worker-totals.h"
 
 #include <glib-object.h>
 
@@ -46,13 +48,15 @@ G_DECLARE_FINAL_TYPE (MrWorker, mr_worker, MR, WORKER, GObject)
  */
 MrWorker *mr_worker_new (MrReactor *reactor, MrWorkerConfig *config);
 
-/** mr_worker_start: asks the backend, then connects. Harmless when started already. */
+/** mr_worker_start: asks the backend, then connects. Harmless when started already; while draining it takes the drain
+ * back: the models are offered again, relays that were left are connected to anew, and no `drained` comes. */
 void mr_worker_start (MrWorker *worker);
 
 /** mr_worker_stop: drops links and requests at once; the worker can be started again. */
 void mr_worker_stop (MrWorker *worker);
 
-/** mr_worker_drain: takes no new requests, finishes those that run, leaves the relays; then `drained`. */
+/** mr_worker_drain: takes no new requests, finishes those that run, leaves the relays; then `drained`, in a later turn
+ * of the main loop. Nothing while stopped. */
 void mr_worker_drain (MrWorker *worker);
 
 /** mr_worker_refresh_models: asks the backend now instead of at the next interval. */
@@ -70,11 +74,45 @@ char *mr_worker_get_status_text (MrWorker *worker);
 /** mr_worker_get_models: (transfer none) */
 const char *const *mr_worker_get_models (MrWorker *worker);
 
+/** mr_worker_get_backend_is_up: %TRUE once the backend has answered, until it does not. */
+gboolean mr_worker_get_backend_is_up (MrWorker *worker);
+
+/** mr_worker_get_backend_models: (transfer none): what the backend lists, hidden models included, also when models are
+ * configured by name; empty while stopped, while the backend is down, and when it does not list any. */
+const char *const *mr_worker_get_backend_models (MrWorker *worker);
+
+/**
+ * mr_worker_set_hidden_models:
+ * @names: copied: models of the backend that are not offered; a name that the backend does not list is harmless
+ *
+ * Holds from now on, also while stopped and after a restart: the relays are told at once; requests that run already, or
+ * were on their way, go on. A backend that does not list its models is offered as `*` all the same.
+ */
+void mr_worker_set_hidden_models (MrWorker *worker, const char *const *names);
+
+/** MrWorkerRequest: a request that is running. Borrowed until the main loop's next turn. */
+typedef struct {
+  const char *request_id;
+  const char *model;
+  const char *relay_url;
+  gint64 started_us; /* monotonic */
+  guint64 events;    /* events of a stream that were passed on: about one a token; 0 when the answer is no stream */
+} MrWorkerRequest;
+
+/** mr_worker_foreach_request: calls @visit, which leaves the worker alone, for each running request, the oldest first.
+ */
+void mr_worker_foreach_request (MrWorker *worker, void (*visit) (const MrWorkerRequest *request, gpointer data),
+                                gpointer data);
+
+/** mr_worker_get_totals: @totals: (out caller-allocates) */
+void mr_worker_get_totals (MrWorker *worker, MrWorkerTotals *totals);
+
 /** MrWorkerRelay: how one relay is doing. Borrowed until the main loop's next turn. */
 typedef struct {
   const char *url;
   const char *state;  /* a name of relay-state.h */
   const char *status; /* a sentence for a person */
+  MrRelayFailure failure;
 } MrWorkerRelay;
 
 /** mr_worker_get_relay: number @i of the configured relays; %FALSE when there is none. */

@@ -75,6 +75,24 @@ mr_command_options (char **words)
   return command != NULL ? command->options : NULL;
 }
 
+const MrProgram *
+mr_command_program (void)
+{
+  static MrOptionCommand rows[G_N_ELEMENTS (commands) + 1];
+  static const MrProgram program = {
+    .name = "modelrelayctl",
+    .summary = "Looks after a ModelRelay relay: over D-Bus on the same machine, or over its\n"
+               "admin API with --url.",
+    .options = mr_ctl_options_table,
+    .commands = rows,
+    .common = mr_ctl_options_common,
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    rows[i] = (MrOptionCommand){ commands[i].name, commands[i].arguments, commands[i].summary, commands[i].options };
+  return &program;
+}
+
 /* --- Help --- */
 
 static void
@@ -98,18 +116,17 @@ mr_command_help (const MrCommand *command)
     if (command->options != NULL)
       g_string_append (out, "\nOptions:\n");
     if (command->options != NULL)
-      mr_ctl_options_append_help (out, command->options);
+      mr_options_append_help (out, mr_command_program (), command->options);
   } else {
-    g_string_append (out, "COMMAND [OPTION]... [ARGUMENT]...\n\n"
-                          "Looks after a ModelRelay relay: over D-Bus on the same machine, or over its\n"
-                          "admin API with --url.\n\nCommands:\n");
+    g_string_append_printf (out, "COMMAND [OPTION]... [ARGUMENT]...\n\n%s\n\nCommands:\n",
+                            mr_command_program ()->summary);
     for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
       append_command (out, &commands[i]);
     g_string_append (out, "\nWORKER, KEY and REQUEST are a name, an id, or at least four first characters of\n"
                           "an id. \"modelrelayctl help COMMAND\" lists a command's own options.\n");
   }
   g_string_append (out, command != NULL ? "\nOptions of every command:\n" : "\nOptions:\n");
-  mr_ctl_options_append_help (out, NULL);
+  mr_options_append_help (out, mr_command_program (), NULL);
   g_string_append_printf (out, "\n%s", exit_codes);
   return g_string_free (out, FALSE);
 }

@@ -37,6 +37,9 @@ const char *const *mr_command_options (char **words);
 /** mr_command_run: finds it, checks the number of its arguments, and runs it. */
 gboolean mr_command_run (const MrCtlOptions *options, GError **error);
 
+/** mr_command_program: (transfer none): the whole command line as a table, for completions and the manual. */
+const MrProgram *mr_command_program (void);
+
 /** mr_command_help: (transfer full): of one command, or of all (%NULL). */
 char *mr_command_help (const MrCommand *command);
 

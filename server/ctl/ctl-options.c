@@ -3,26 +3,27 @@
 #include "ctl-options.h"
 
 #include "ctl-error.h"
-#include "options.h"
 
 #include <string.h>
 
 #define AT(member) G_STRUCT_OFFSET (MrCtlOptions, member)
-#define HELP_COLUMN 28
-#define HELP_WIDTH 80
 
 static const char *const bus_choices[] = { "auto", "system", "session", NULL };
 static const char *const sort_choices[] = { "name", "load", "speed", "requests", NULL };
-static const char *const everywhere[] = { "url", "token", "dbus", "json", "no-color", NULL };
+
+const char *const mr_ctl_options_common[] = { "url", "ca-file", "token", "dbus", "json", "no-color", NULL };
 
 /* clang-format off */
-static const MrOption table[] = {
+const MrOption mr_ctl_options_table[] = {
   { .name = "url", .environment = "MODELRELAY_URL", .type = MR_OPTION_STRING, .offset = AT (url), .argument = "URL",
     .help = "Ask the admin API there, as https://relay.example or unix:/path, instead of D-Bus on this machine" },
+  { .name = "ca-file", .environment = "MODELRELAY_CA_FILE", .type = MR_OPTION_STRING, .offset = AT (ca_file),
+    .argument = "FILE", .is_file = TRUE,
+    .help = "Authorities, in PEM, that sign the certificate of --url, instead of the system's" },
   { .name = "token", .environment = "MODELRELAY_ADMIN_TOKEN", .type = MR_OPTION_STRING, .offset = AT (token),
     .argument = "TOKEN", .secret = TRUE, .help = "Admin token for --url" },
   { .name = "dbus", .type = MR_OPTION_CHOICE, .offset = AT (bus), .default_value = "auto", .argument = "BUS",
-    .choices = bus_choices, .help = "Which bus to ask: system or session; auto tries the session bus first" },
+    .choices = bus_choices, .help = "Which bus to ask; auto tries the session bus first" },
   { .name = "json", .type = MR_OPTION_BOOL, .offset = AT (json), .help = "Print the answer as JSON, for scripts" },
   { .name = "no-color", .type = MR_OPTION_BOOL, .offset = AT (no_color), .help = "No colours; NO_COLOR does the same" },
   { .name = "api-key", .environment = "MODELRELAY_API_KEY", .type = MR_OPTION_STRING, .offset = AT (api_key),
@@ -37,7 +38,7 @@ static const MrOption table[] = {
   { .name = "scope", .type = MR_OPTION_STRING, .offset = AT (scope), .argument = "SCOPE",
     .help = "client (the default) or worker" },
   { .name = "models", .type = MR_OPTION_STRV, .offset = AT (models), .argument = "GLOB",
-    .help = "Models that the key may use, with * and ?; repeatable" },
+    .help = "Models that the key may use, with * and ?" },
   { .name = "requests-per-minute", .type = MR_OPTION_UINT, .offset = AT (requests_per_minute), .argument = "N",
     .help = "At most so many requests a minute" },
   { .name = "max-concurrent", .type = MR_OPTION_UINT, .offset = AT (max_concurrent), .argument = "N",
@@ -50,39 +51,16 @@ static const MrOption table[] = {
     .help = "When it ends: YYYY-MM-DD, or a time as 2027-01-31T12:00:00Z" },
   { .name = "once", .type = MR_OPTION_BOOL, .offset = AT (once), .help = "Print one frame and exit" },
   { .name = "interval", .type = MR_OPTION_SECONDS, .offset = AT (interval_us), .default_value = "1", .argument = "SECONDS",
-    .min = 0, .max = 3600, .help = "Time between two frames (default 1; 0.2 at least)" },
+    .min = 0, .max = 3600, .help = "Time between two frames, 0.2 at least" },
   { .name = "sort", .type = MR_OPTION_CHOICE, .offset = AT (sort), .default_value = "name", .argument = "COLUMN",
-    .choices = sort_choices, .help = "Order of the workers: name (the default), load, speed or requests" },
+    .choices = sort_choices, .help = "Order of the workers" },
   { NULL },
 };
 /* clang-format on */
 
-static const MrOption *
-find_row (const char *name, gsize length)
-{
-  for (const MrOption *row = table; row->name != NULL; row++) {
-    gsize plain = strlen (row->name);
-
-    if (strncmp (row->name, name, MIN (plain, length)) != 0 || length < plain)
-      continue;
-    if (length == plain || (row->secret && length == plain + 5 && strncmp (name + plain, "-file", 5) == 0))
-      return row;
-  }
-  return NULL;
-}
-
-/* A flag whose value is the next argument. */
-static gboolean
-takes_next (const char *argument)
-{
-  const MrOption *row = strchr (argument, '=') == NULL ? find_row (argument + 2, strlen (argument + 2)) : NULL;
-
-  return row != NULL && row->type != MR_OPTION_BOOL;
-}
-
 /* Parts flags (with the program's name first) from words. */
 static void
-separate (char **argv, GPtrArray *flags, GStrvBuilder *words)
+separate (const MrProgram *program, char **argv, GPtrArray *flags, GStrvBuilder *words)
 {
   g_ptr_array_add (flags, argv[0]);
   for (char **at = argv + 1; *at != NULL; at++) {
@@ -95,7 +73,7 @@ separate (char **argv, GPtrArray *flags, GStrvBuilder *words)
       continue;
     }
     g_ptr_array_add (flags, *at);
-    if (g_str_has_prefix (*at, "--") && takes_next (*at) && at[1] != NULL)
+    if (mr_options_takes_next (program, *at) && at[1] != NULL)
       g_ptr_array_add (flags, *++at);
   }
   g_ptr_array_add (flags, NULL);
@@ -118,20 +96,19 @@ rows_for (const char *const *names)
 {
   GArray *rows = g_array_new (TRUE, TRUE, sizeof (MrOption));
 
-  for (const MrOption *row = table; row->name != NULL; row++)
-    if (g_strv_contains (everywhere, row->name) || (names != NULL && g_strv_contains (names, row->name)))
+  for (const MrOption *row = mr_ctl_options_table; row->name != NULL; row++)
+    if (g_strv_contains (mr_ctl_options_common, row->name) || (names != NULL && g_strv_contains (names, row->name)))
       g_array_append_val (rows, *row);
   return (MrOption *) g_array_free (rows, FALSE);
 }
 
-/* A bus that is asked for by name counts more than an address in the environment. The settings of our other programs
+/* A bus that is asked for by name counts more than an address in the environment. The credentials of our other programs
  * are not ours. */
 static char **
 make_environment (const char *const *envp, GPtrArray *flags)
 {
-  char **own = g_environ_unsetenv (g_strdupv ((char **) envp), "MODELRELAY_CONFIG");
+  char **own = g_environ_unsetenv (g_strdupv ((char **) envp), "CREDENTIALS_DIRECTORY");
 
-  own = g_environ_unsetenv (own, "CREDENTIALS_DIRECTORY");
   return has_flag (flags, "--dbus") ? g_environ_unsetenv (own, "MODELRELAY_URL") : own;
 }
 
@@ -140,7 +117,7 @@ parse_flags (GPtrArray *flags, const char *const *envp, const char *const *names
 {
   g_autofree MrOption *rows = rows_for (names);
   g_auto (GStrv) environment = make_environment (envp, flags);
-  const MrProgram program = { .name = "modelrelayctl", .config_group = "ctl", .options = rows };
+  const MrProgram program = { .name = "modelrelayctl", .options = rows };
   g_autoptr (GError) failure = NULL;
   MrOptionsAction action;
 
@@ -151,8 +128,8 @@ parse_flags (GPtrArray *flags, const char *const *envp, const char *const *names
   if (!mr_options_parse (&program, (const char *const *) flags->pdata, (const char *const *) environment, options,
                          &action, &failure))
     return mr_ctl_fail (error, MR_CTL_USAGE, "%s", failure->message);
-  options->help = options->help || action == MR_OPTIONS_HELP;
-  options->version = options->version || action == MR_OPTIONS_VERSION;
+  if (action != MR_OPTIONS_RUN)
+    options->action = action;
   return TRUE;
 }
 
@@ -163,10 +140,10 @@ expand_short (GPtrArray *flags, MrCtlOptions *options)
   for (guint i = flags->len - 1; i-- > 1;) {
     const char *flag = g_ptr_array_index (flags, i);
 
-    options->help = options->help || strcmp (flag, "-h") == 0;
-    options->version = options->version || strcmp (flag, "-V") == 0;
-    if (strcmp (flag, "-h") == 0 || strcmp (flag, "-V") == 0)
-      g_ptr_array_remove_index (flags, i);
+    if (strcmp (flag, "-h") != 0 && strcmp (flag, "-V") != 0)
+      continue;
+    options->action = flag[1] == 'h' ? MR_OPTIONS_HELP : MR_OPTIONS_VERSION;
+    g_ptr_array_remove_index (flags, i);
   }
 }
 
@@ -174,12 +151,12 @@ gboolean
 mr_ctl_options_parse (char **argv, const char *const *envp, const char *const *(*allowed) (char **words),
                       MrCtlOptions *options, GError **error)
 {
-  const MrProgram all = { .name = "modelrelayctl", .options = table };
+  const MrProgram all = { .name = "modelrelayctl", .options = mr_ctl_options_table };
   g_autoptr (GPtrArray) flags = g_ptr_array_new ();
   g_autoptr (GStrvBuilder) words = g_strv_builder_new ();
   gboolean done;
 
-  separate (argv, flags, words);
+  separate (&all, argv, flags, words);
   options->words = g_strv_builder_end (words);
   expand_short (flags, options);
   done = parse_flags (flags, envp, options->words[0] != NULL ? allowed (options->words) : NULL, options, error);
@@ -190,46 +167,8 @@ mr_ctl_options_parse (char **argv, const char *const *envp, const char *const *(
 void
 mr_ctl_options_clear (MrCtlOptions *options)
 {
-  const MrProgram all = { .options = table };
+  const MrProgram all = { .options = mr_ctl_options_table };
 
   mr_options_clear (&all, options);
   g_clear_pointer (&options->words, g_strfreev);
-}
-
-static void
-append_row (GString *out, const char *flag, const char *argument, const char *help)
-{
-  g_auto (GStrv) words = g_strsplit (help, " ", -1);
-  gsize start = out->len;
-
-  g_string_append_printf (out, "  --%s%s%s", flag, argument != NULL ? " " : "", argument != NULL ? argument : "");
-  for (guint i = 0; words[i] != NULL; i++) {
-    if (i > 0 && out->len - start + 1 + strlen (words[i]) > HELP_WIDTH) {
-      g_string_append_c (out, '\n');
-      start = out->len;
-    }
-    if (out->len - start < HELP_COLUMN)
-      g_string_append_printf (out, "%*s", (int) (HELP_COLUMN - (out->len - start)), "");
-    else
-      g_string_append_c (out, ' ');
-    g_string_append (out, words[i]);
-  }
-  g_string_append_c (out, '\n');
-}
-
-void
-mr_ctl_options_append_help (GString *out, const char *const *names)
-{
-  for (const MrOption *row = table; row->name != NULL; row++) {
-    g_autofree char *file = row->secret ? g_strconcat (row->name, "-file", NULL) : NULL;
-    g_autofree char *help = NULL;
-
-    if (!g_strv_contains (names != NULL ? names : everywhere, row->name))
-      continue;
-    help =
-        row->environment != NULL ? g_strdup_printf ("%s [env: %s]", row->help, row->environment) : g_strdup (row->help);
-    append_row (out, row->name, row->argument, help);
-    if (file != NULL)
-      append_row (out, file, "FILE", "The same, from the first line of a file");
-  }
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "options.h"
 
 typedef enum { MR_CTL_BUS_AUTO, MR_CTL_BUS_SYSTEM, MR_CTL_BUS_SESSION } MrCtlBus;
 
@@ -14,6 +14,7 @@ typedef enum { MR_CTL_SORT_NAME, MR_CTL_SORT_LOAD, MR_CTL_SORT_SPEED, MR_CTL_SOR
 typedef struct {
   /* Where the relay is, and how its answer is shown: every command. */
   char *url;   /* NULL: over D-Bus */
+  char *ca_file;
   char *token; /* secret */
   int bus;     /* MrCtlBus */
   gboolean json;
@@ -38,9 +39,12 @@ typedef struct {
 
   /* Not options. */
   char **words; /* Owned: the command and its arguments */
-  gboolean help;
-  gboolean version;
+  MrOptionsAction action;
 } MrCtlOptions;
+
+/** mr_ctl_options_table: of all commands together; mr_ctl_options_common: names of those that every command takes. */
+extern const MrOption mr_ctl_options_table[];
+extern const char *const mr_ctl_options_common[];
 
 /**
  * mr_ctl_options_parse:
@@ -58,7 +62,3 @@ gboolean mr_ctl_options_parse (char **argv, const char *const *envp, const char 
                                MrCtlOptions *options, GError **error);
 void mr_ctl_options_clear (MrCtlOptions *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MrCtlOptions, mr_ctl_options_clear)
-
-/** mr_ctl_options_append_help: the rows of these options (NULL-terminated names; %NULL: those that every command
- * takes), wrapped at 80 columns. */
-void mr_ctl_options_append_help (GString *out, const char *const *names);

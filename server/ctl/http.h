@@ -12,15 +12,17 @@ typedef struct {
   char *place;          /* Owned: as it was given */
   char *base;           /* Owned: without a slash at its end */
   SoupSession *session; /* Owned */
+  gboolean believed;    /* whatever its certificate says */
 } MrHttpPlace;
 
 /**
  * mr_http_place_new:
  * @text: `http://host:port`, `https://host/below`, or `unix:/path`
+ * @ca_file: (nullable): PEM: the authorities to believe instead of the system's
  *
- * Returns: (transfer full): %NULL with %MR_CTL_USAGE for anything else
+ * Returns: (transfer full): %NULL with %MR_CTL_USAGE for anything else, or a file that cannot be read
  */
-MrHttpPlace *mr_http_place_new (const char *text, GError **error);
+MrHttpPlace *mr_http_place_new (const char *text, const char *ca_file, GError **error);
 void mr_http_place_free (MrHttpPlace *place);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MrHttpPlace, mr_http_place_free)
 

@@ -26,12 +26,14 @@ run (char **argv, GError **error)
 
   if (!mr_ctl_options_parse (argv, (const char *const *) environment, mr_command_options, &options, error))
     return (*error)->code;
-  if (options.version) {
-    puts ("modelrelayctl " MR_VERSION);
+  if (options.action == MR_OPTIONS_HELP)
+    return print_help (&options);
+  if (options.action != MR_OPTIONS_RUN) {
+    g_autofree char *text = mr_options_text (mr_command_program (), options.action);
+
+    puts (text);
     return 0;
   }
-  if (options.help)
-    return print_help (&options);
   if (options.words[0] == NULL) {
     mr_ctl_fail (error, MR_CTL_USAGE, "what is to be done? Try \"modelrelayctl status\", or --help for all commands");
     return MR_CTL_USAGE;

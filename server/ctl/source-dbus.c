@@ -14,6 +14,8 @@
 #define PATH "/org/modelrelay/Server1"
 #define WORKER_PREFIX "org.modelrelay.Worker1"
 #define WORKER_PATH "/org/modelrelay/Worker1"
+/* The desktop app: one worker under the app's own name. */
+#define DESKTOP_NAME "org.modelrelay.Desktop"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define DRIVER "org.freedesktop.DBus"
 #define TIMEOUT_MS 10000
@@ -206,8 +208,9 @@ add_local_worker (DBusSource *source, const char *name, JsonArray *workers)
 static gboolean
 is_worker_name (const char *name)
 {
-  return g_str_has_prefix (name, WORKER_PREFIX) &&
-         (name[strlen (WORKER_PREFIX)] == '.' || name[strlen (WORKER_PREFIX)] == '\0');
+  return g_str_equal (name, DESKTOP_NAME) ||
+         (g_str_has_prefix (name, WORKER_PREFIX) &&
+          (name[strlen (WORKER_PREFIX)] == '.' || name[strlen (WORKER_PREFIX)] == '\0'));
 }
 
 static int

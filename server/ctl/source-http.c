@@ -278,10 +278,10 @@ source_free (MrSource *source)
 }
 
 MrSource *
-mr_source_http_new (const char *url, const char *token, GError **error)
+mr_source_http_new (const char *url, const char *ca_file, const char *token, GError **error)
 {
   static const MrSourceClass class = { ask, source_free };
-  g_autoptr (MrHttpPlace) place = mr_http_place_new (url, error);
+  g_autoptr (MrHttpPlace) place = mr_http_place_new (url, ca_file, error);
   HttpSource *http;
 
   if (place == NULL)

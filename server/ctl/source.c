@@ -6,7 +6,7 @@ MrSource *
 mr_source_new (const MrCtlOptions *options, GError **error)
 {
   if (options->url != NULL)
-    return mr_source_http_new (options->url, options->token, error);
+    return mr_source_http_new (options->url, options->ca_file, options->token, error);
   return mr_source_dbus_new ((MrCtlBus) options->bus, error);
 }
 

@@ -73,6 +73,6 @@ JsonNode *mr_source_list (MrSource *source, MrQuestionKind kind, GError **error)
 /** mr_source_list_name: the name of the list in the admin API's answer: "workers"; %NULL for what is no list. */
 const char *mr_source_list_name (MrQuestionKind kind);
 
-/** mr_source_http_new, mr_source_dbus_new: @token: (nullable) */
-MrSource *mr_source_http_new (const char *url, const char *token, GError **error);
+/** mr_source_http_new, mr_source_dbus_new: @ca_file: (nullable), @token: (nullable) */
+MrSource *mr_source_http_new (const char *url, const char *ca_file, const char *token, GError **error);
 MrSource *mr_source_dbus_new (MrCtlBus bus, GError **error);

@@ -78,6 +78,7 @@ test_help (void)
                                         "MAX_REQUEUE_COUNT",
                                         "--config",
                                         "--version",
+                                        "--completions",
                                         "--check-config",
                                         "--cors-origin",
                                         "--unknown-models",
@@ -109,6 +110,7 @@ test_help (void)
                                         "--backend-header",
                                         "--log-level",
                                         "--config",
+                                        "--completions",
                                         "--version",
                                         "--worker-secret-file",
                                         NULL };

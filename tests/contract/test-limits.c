@@ -3,9 +3,10 @@
  * Contract E5: what costs the relay something has a bound before anybody is trusted. The timers are the real ones, so
  * these tests take the 15 seconds that a client is given; all of them wait at the same time.
  */
-#include "stage.h"
+#include "tls-stage.h"
 
 #define N_SLOW 1000
+#define N_SLOW_TLS 100
 #define SLOW_MS 15000
 
 static void
@@ -39,12 +40,40 @@ test_connection_cap (void)
   }
 }
 
-/* Slow heads and slow bodies are ended, cost next to nothing meanwhile, and hold up nobody. */
+/* Clients that connect to a TLS port and say nothing, or begin a handshake and stop. */
+static GPtrArray *
+begin_slow_handshakes (TlsStage *tls)
+{
+  static const char record[] = { 22, 3, 1, 1, 0, 1 };
+  GPtrArray *slow = g_ptr_array_new_with_free_func ((GDestroyNotify) mrt_stream_free);
+
+  for (guint i = 0; i < N_SLOW_TLS; i++) {
+    MrtStream *stream = mrt_stream_connect (tls->tls_port);
+
+    g_ptr_array_add (slow, stream);
+    if (i % 2 == 0)
+      g_assert_true (mrt_stream_write (stream, record, sizeof record));
+  }
+  return slow;
+}
+
+/* They hold up no other handshake, and their time is bounded as well. */
+static void
+check_slow_handshakes (TlsStage *tls, GPtrArray *slow)
+{
+  for (guint i = 0; i < slow->len; i++)
+    g_assert_true (mrt_stream_wait_end (g_ptr_array_index (slow, i), SLOW_MS + MRT_WAIT_MS));
+  stage_wait_health (&tls->relay, "queue_depth", 0, MRT_WAIT_MS);
+}
+
+/* Slow heads, slow bodies and slow handshakes are ended, cost next to nothing meanwhile, and hold up nobody. */
 static void
 test_slowloris (void)
 {
   g_autoptr (StageRelay) relay = stage_relay (NULL);
   g_autoptr (GPtrArray) slow = g_ptr_array_new_with_free_func ((GDestroyNotify) mrt_stream_free);
+  g_autoptr (TlsStage) tls = tls_stage_new (NULL);
+  g_autoptr (GPtrArray) slow_tls = begin_slow_handshakes (tls);
   g_autoptr (MrtStream) slow_body = NULL;
   g_autoptr (MrtResponse) body_answer = NULL;
   gint64 start = mrt_now_ms ();
@@ -60,6 +89,7 @@ test_slowloris (void)
       mrt_stream_write_text (slow_body, "POST " STAGE_CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n{"));
   asked = mrt_now_ms ();
   stage_wait_health (relay, "queue_depth", 0, MRT_WAIT_MS);
+  stage_wait_health (&tls->relay, "queue_depth", 0, MRT_WAIT_MS);
   g_assert_cmpint (mrt_now_ms () - asked, <, 500);
   g_assert_cmpuint (mrt_process_get_rss_bytes (relay->process), <, rss + (gsize) N_SLOW * 4096);
   for (int i = 0; i < N_SLOW; i++)
@@ -67,6 +97,7 @@ test_slowloris (void)
   g_assert_cmpint (mrt_now_ms () - start, >=, SLOW_MS);
   body_answer = mrt_client_receive (slow_body);
   g_assert_cmpuint (body_answer->status, ==, 408);
+  check_slow_handshakes (tls, slow_tls);
 }
 
 int

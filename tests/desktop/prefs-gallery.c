@@ -2,6 +2,7 @@
 /*
  * Shows one window of settings or assistant in a given state, to be looked at or photographed; ends when it is closed.
  *   prefs-gallery (relays|server|rules|general|assistant|models|trial) (good|bad) [WIDTH HEIGHT [TEXT-SCALE]]
+ * LANGUAGE=de with LC_ALL=C.UTF-8 makes it German.
  */
 #include "prefs-stage.h"
 
@@ -11,6 +12,8 @@
 #include "server-card.h"
 #include "test-line.h"
 #include "trial.h"
+
+#include <libintl.h>
 
 static void
 set_up (GSettings *settings, MrSecrets *secrets)
@@ -69,6 +72,8 @@ main (int argc, char **argv)
     g_printerr ("Which window, and good or bad?\n");
     return 2;
   }
+  bindtextdomain (GETTEXT_PACKAGE, MR_LOCALE_DIR);
+  textdomain (GETTEXT_PACKAGE);
   gtk_init ();
   MrApplication *application = prefs_stage_new ();
   set_up (mr_application_get_settings (application), mr_application_get_secrets (application));

@@ -4,10 +4,11 @@
  *
  *   with-session --display window-gallery SCENE PICTURE.png WIDTH HEIGHT [TEXT-SCALE]
  *
- * GTK_THEME=Adwaita:dark makes it dark.
+ * GTK_THEME=Adwaita:dark makes it dark, LANGUAGE=de with LC_ALL=C.UTF-8 German.
  */
 #include "window-stage.h"
 
+#include <libintl.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -125,6 +126,8 @@ main (int argc, char **argv)
 
   if (argc < 5)
     g_error ("usage: %s SCENE PICTURE.png WIDTH HEIGHT [TEXT-SCALE]", argv[0]);
+  bindtextdomain (GETTEXT_PACKAGE, MR_LOCALE_DIR);
+  textdomain (GETTEXT_PACKAGE);
   application = window_stage_new ();
   if (argc > 5)
     g_object_set (gtk_settings_get_default (), "gtk-xft-dpi", (int) (96 * 1024 * atof (argv[5])), NULL);

@@ -330,6 +330,44 @@ test_whole_events_are_not_copied (void)
   mr_sse_scanner_clear (&scanner);
 }
 
+static guint64
+count_events (const char *text, gsize fragment, gboolean want_usage)
+{
+  gsize length = strlen (text);
+  MrSseScanner scanner;
+
+  mr_sse_scanner_init (&scanner, want_usage);
+  for (gsize at = 0; at < length; at += fragment)
+    feed (&scanner, text + at, MIN (fragment, length - at));
+  guint64 events = mr_sse_scanner_get_events (&scanner);
+  mr_sse_scanner_clear (&scanner);
+  return events;
+}
+
+static void
+test_events_with_data_are_counted (void)
+{
+  static const struct {
+    const char *text;
+    guint64 events;
+  } cases[] = {
+    { "", 0 },
+    { "data: {}\n\ndata: {}\n\ndata: [DONE]\n\n", 2 },
+    { "data:{}\r\n\r\ndata:[DONE]\r\n\r\n", 1 },
+    { "data: a\rdata: b\r\rdata: c\r\r", 2 },
+    { "event: ping\n\n: comment\n\nid: 1\ndata: {}\n\n", 1 },
+    { "event: data: x\n\nnodata: x\n\n data: x\n\n", 0 },
+    { "data: DONE\n\ndata: [DON\n\ndata:\n\n", 3 },
+    { "data: {}\n\ndata: {\"half\":", 1 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    for (gsize fragment = 1; fragment <= 64; fragment++) {
+      g_assert_cmpuint (count_events (cases[i].text, fragment, TRUE), ==, cases[i].events);
+      g_assert_cmpuint (count_events (cases[i].text, fragment, FALSE), ==, 0);
+    }
+}
+
 /* A stream of nothing but line ends must cost time in proportion to its length, whatever they are. */
 static void
 test_many_short_lines (void)
@@ -361,6 +399,7 @@ main (int argc, char **argv)
   g_test_add_func ("/protocol/sse/oversize-event", test_oversize_event);
   g_test_add_func ("/protocol/sse/endless-event-is-not-held", test_endless_event_is_not_held);
   g_test_add_func ("/protocol/sse/whole-events-are-not-copied", test_whole_events_are_not_copied);
+  g_test_add_func ("/protocol/sse/events-with-data-are-counted", test_events_with_data_are_counted);
   g_test_add_func ("/protocol/sse/many-short-lines", test_many_short_lines);
   return g_test_run ();
 }

@@ -234,7 +234,7 @@ start_connecting (Program *program, const char *address, const char *secret)
 {
   g_autoptr (GUri) uri = g_uri_parse (address, G_URI_FLAGS_NONE, NULL);
 
-  mr_link_connect_async (program->reactor, uri, "local", secret, NULL, on_connected, program);
+  mr_link_connect_async (program->reactor, uri, NULL, "local", secret, NULL, on_connected, program);
 }
 
 /* --- commands --- */

@@ -64,7 +64,7 @@ test_ipv6 (Fixture *fixture, gconstpointer data)
 static void
 test_bad_bases (Fixture *fixture, gconstpointer data)
 {
-  static const char *const bases[] = { "https://127.0.0.1/", "ftp://x/", "http:///x", "unix:/x" };
+  static const char *const bases[] = { "wss://127.0.0.1/", "ftp://x/", "http:///x", "unix:/x" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (bases); i++) {
     g_autoptr (GUri) uri = g_uri_parse (bases[i], G_URI_FLAGS_NONE, NULL);

@@ -112,7 +112,7 @@ start (Fixture *fixture, const char *address, const char *provider, const char *
   g_autoptr (GUri) uri = g_uri_parse (address, G_URI_FLAGS_NONE, NULL);
 
   g_assert_nonnull (uri);
-  mr_link_connect_async (fixture->reactor, uri, provider, secret, fixture->cancellable, on_done, fixture);
+  mr_link_connect_async (fixture->reactor, uri, NULL, provider, secret, fixture->cancellable, on_done, fixture);
   g_assert_false (fixture->done);
 }
 
@@ -391,7 +391,7 @@ test_bad_arguments (Fixture *fixture, gconstpointer data)
     const char *secret;
     const char *part;
   } rows[] = {
-    { "https://relay.example/", "s", "https" },       { "wss://relay.example/", "s", "https" },
+    { "https://relay.example/", "s", "certificates" }, { "wss://relay.example/", "s", "certificates" },
     { "ftp://relay.example/", "s", "http://host" },   { "http:///v1", "s", "http://host" },
     { "http://127.0.0.1:1/", "a\r\nb: c", "secret" }, { "http://127.0.0.1:1/", "a\nb", "secret" },
   };

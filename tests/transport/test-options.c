@@ -19,6 +19,8 @@ typedef struct {
   guint64 size;
   int level;
   GHashTable *aliases;
+  double rate;
+  gboolean quiet;
 } Config;
 
 static const char *const levels[] = { "trace", "debug", "info", NULL };
@@ -49,6 +51,18 @@ static const MrOption options[] = {
     .argument = "LEVEL",
     .help = "What is logged",
     .choices = levels },
+  { .name = "rate",
+    .letter = 'r',
+    .type = MR_OPTION_NUMBER,
+    .offset = G_STRUCT_OFFSET (Config, rate),
+    .argument = "N",
+    .help = "Requests a second",
+    .max = 1000 },
+  { .name = "quiet",
+    .letter = 'q',
+    .type = MR_OPTION_BOOL,
+    .offset = G_STRUCT_OFFSET (Config, quiet),
+    .help = "Say nothing" },
   { NULL },
 };
 
@@ -218,6 +232,13 @@ test_bad_values (void)
     { "--log-level=INFO", "", "--log-level: \"INFO\" is not one of the choices (allowed: trace, debug, info)" },
     { "--worker-name=\xff", "", "--worker-name: \"\xef\xbf\xbd\" is not UTF-8 text" },
     { "--worker-secret=\xffhunter2", "", "--worker-secret: the value is not UTF-8 text" },
+    { "--completions=tcsh", "", "--completions: \"tcsh\" is not one of the choices (allowed: bash, zsh, fish)" },
+    { "--rate=1000.5", "", "--rate: \"1000.5\" is out of range (allowed: 0 to 1000)" },
+    { "--rate=1e3", "", "--rate: \"1e3\" is not a number (allowed: 0 to 1000)" },
+    { "-rx", "", "--rate: \"x\" is not a number (allowed: 0 to 1000)" },
+    { "-r", "", "--rate needs a value (--rate=N)" },
+    { "-x", "", "unexpected argument \"-x\" (options start with --)" },
+    { "-", "", "unexpected argument \"-\" (options start with --)" },
     { "--queue-timeout", "", "--queue-timeout needs a value (--queue-timeout=SECS)" },
     { "--worker-name|--listen=x", "", "--worker-name needs a value (--worker-name=NAME)" },
     { "--worker-secret-file", "", "--worker-secret-file needs a value (--worker-secret-file=FILE)" },
@@ -370,6 +391,9 @@ test_actions (void)
     { "--version=true", MR_OPTIONS_VERSION },
     { "--check-config", MR_OPTIONS_CHECK_CONFIG },
     { "--check-config=no", MR_OPTIONS_RUN },
+    { "--completions=zsh", MR_OPTIONS_COMPLETE_ZSH },
+    { "--completions|fish|--queue-timeout=x", MR_OPTIONS_COMPLETE_FISH },
+    { "--config=/nowhere|--completions=bash", MR_OPTIONS_COMPLETE_BASH },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -385,10 +409,71 @@ test_actions (void)
 }
 
 static void
+test_letters (void)
+{
+  Config config;
+
+  parse_well ("-r|2.5|-q", "", &config);
+  g_assert_cmpfloat (config.rate, ==, 2.5);
+  g_assert_true (config.quiet);
+  mr_options_clear (&program, &config);
+  parse_well ("-r7|--rate=0.000001|--worker-name|-r", "", &config);
+  g_assert_cmpfloat (config.rate, ==, 0.000001);
+  g_assert_cmpstr (config.name, ==, "-r");
+  mr_options_clear (&program, &config);
+}
+
+static void
+test_takes_next (void)
+{
+  static const struct {
+    const char *flag;
+    gboolean takes;
+  } cases[] = {
+    { "--worker-name", TRUE },
+    { "--worker-secret-file", TRUE },
+    { "--completions", TRUE },
+    { "-r", TRUE },
+    { "--worker-name=x", FALSE },
+    { "--require-api-keys", FALSE },
+    { "--help", FALSE },
+    { "-r5", FALSE },
+    { "-q", FALSE },
+    { "--nonsense", FALSE },
+    { "worker-name", FALSE },
+    { "-", FALSE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_assert_cmpint (mr_options_takes_next (&program, cases[i].flag), ==, cases[i].takes);
+}
+
+/* Neither flags nor environment name a config file where there is none. */
+static void
+test_no_config_file (void)
+{
+  const MrProgram bare = { .name = "bare", .summary = "Bare.", .options = options };
+  static const char *const plain[] = { "bare", NULL };
+  static const char *const named[] = { "bare", "--config=x", NULL };
+  static const char *const environment[] = { "MODELRELAY_CONFIG=/nowhere", NULL };
+  g_autofree char *help = mr_options_text (&bare, MR_OPTIONS_HELP);
+  g_autoptr (GError) error = NULL;
+  MrOptionsAction action;
+  Config config = { NULL };
+
+  g_assert_true (mr_options_parse (&bare, plain, environment, &config, &action, &error));
+  mr_options_clear (&bare, &config);
+  g_assert_false (mr_options_parse (&bare, named, environment, &config, &action, &error));
+  g_assert_error (error, MR_ERROR, MR_ERROR_CONFIG);
+  g_assert_null (strstr (help, "config"));
+  g_assert_nonnull (strstr (help, "\n  --completions SHELL "));
+}
+
+static void
 test_help (void)
 {
-  g_autofree char *help = mr_options_help (&program);
-  g_autofree char *version = mr_options_version (&program);
+  g_autofree char *help = mr_options_text (&program, MR_OPTIONS_HELP);
+  g_autofree char *version = mr_options_text (&program, MR_OPTIONS_VERSION);
   g_auto (GStrv) lines = g_strsplit (help, "\n", -1);
 
   g_test_message ("%s", help);
@@ -397,11 +482,15 @@ test_help (void)
     g_assert_false (g_str_has_suffix (lines[i], " "));
   }
   g_assert_true (g_str_has_prefix (help, "Usage: modelrelay-test [OPTION]...\n\nTests the options of programs.\n"));
-  g_assert_nonnull (strstr (help, "\n  --queue-timeout SECS        Longest wait [default: 30]\n"
+  g_assert_nonnull (strstr (help, "\n  -r, --rate N                Requests a second\n"));
+  g_assert_nonnull (strstr (help, "\n      --queue-timeout SECS    Longest wait [default: 30]\n"
                                   "                              [env: QUEUE_TIMEOUT_SECS]\n"));
-  g_assert_nonnull (strstr (help, "\n  --worker-secret-file FILE   The same, from the first line of a file\n"));
+  g_assert_nonnull (strstr (
+      help,
+      "\n      --worker-secret-file FILE\n                              The same, from the first line of a file\n"));
   g_assert_nonnull (strstr (help, "[one of: trace, debug, info]"));
-  g_assert_nonnull (strstr (help, "\n  --max-response-size BYTES   Largest answer [default: 10G]\n"));
+  g_assert_nonnull (strstr (
+      help, "\n      --max-response-size BYTES\n                              Largest answer [default: 10G]\n"));
   g_assert_nonnull (strstr (help, "\n  --config FILE "));
   g_assert_cmpstr (version, ==, "modelrelay-test " MR_VERSION);
 }
@@ -417,6 +506,9 @@ main (int argc, char **argv)
   g_test_add_func ("/transport/options/defaults", test_defaults);
   g_test_add_func ("/transport/options/flags", test_flags);
   g_test_add_func ("/transport/options/precedence", test_precedence);
+  g_test_add_func ("/transport/options/letters", test_letters);
+  g_test_add_func ("/transport/options/takes-next", test_takes_next);
+  g_test_add_func ("/transport/options/no-config-file", test_no_config_file);
   g_test_add_func ("/transport/options/bad-values", test_bad_values);
   g_test_add_func ("/transport/options/bad-config-files", test_bad_config_files);
   g_test_add_func ("/transport/options/missing-config-file", test_missing_config_file);

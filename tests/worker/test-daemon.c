@@ -129,7 +129,7 @@ test_exit_status (void)
   check_exit ("--version", 0, "modelrelay-worker ", "");
   check_exit ("--check-config", 0, "", "");
   check_exit ("--max-concurrency=many", 2, "", "max-concurrency");
-  check_exit ("--backend-url=https://x", 2, "", "TLS");
+  check_exit ("--backend-url=ftp://x", 2, "", "https://");
   check_exit ("--no-such-flag", 2, "", "no-such-flag");
 }
 

@@ -91,13 +91,12 @@ test_refused (void)
     { "proxy-url", "relay" },
     { "proxy-url", "http://" },
     { "proxy-url", "ftp://relay" },
-    { "proxy-url", "https://relay" },
-    { "proxy-url", "wss://relay" },
+    { "proxy-url", "wsss://relay" },
     { "proxy-url", "http://user@relay" },
     { "proxy-url", "http://relay?x=1" },
     { "proxy-url", "http://a,http://a" },
     { "backend-url", "" },
-    { "backend-url", "https://backend" },
+    { "backend-url", "wss://backend" },
     { "backend-url", "ws://backend" },
     { "backend-url", "http://backend#x" },
     { "worker-name", "a\nb" },
@@ -133,13 +132,39 @@ test_refused (void)
 }
 
 static void
-test_tls_is_named (void)
+test_tls (void)
 {
   g_autoptr (GError) error = NULL;
+  g_autoptr (MrWorkerConfig) config =
+      parse (ARGS ("--worker-secret=s", "--proxy-url=https://a,wss://b", "--backend-url=https://c"), NULL, &error);
 
-  g_assert_null (parse (ARGS ("--worker-secret=s", "--proxy-url=https://relay.example"), NULL, &error));
-  g_assert_nonnull (strstr (error->message, "TLS"));
-  g_assert_nonnull (strstr (error->message, "https://relay.example"));
+  g_assert_no_error (error);
+  g_assert_cmpstr (config->proxy_urls[1], ==, "wss://b");
+}
+
+/* An owner of several relays has a secret for each, and needs no other. */
+static void
+test_relay_secrets (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MrWorkerConfig) config = parse (ARGS ("--worker-secret=s", "--proxy-url=http://a,http://b"), NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (mr_worker_config_get_secret (config, 1), ==, "s");
+  g_clear_pointer (&config->worker_secret, g_free);
+  g_assert_false (mr_worker_config_check (config, NULL));
+  config->relay_secrets = g_strsplit ("one", ",", -1);
+  g_assert_false (mr_worker_config_check (config, &error));
+  g_assert_null (strstr (error->message, "one "));
+  g_clear_error (&error);
+  g_strfreev (config->relay_secrets);
+  config->relay_secrets = g_strsplit ("one,", ",", -1);
+  g_assert_false (mr_worker_config_check (config, NULL));
+  g_strfreev (config->relay_secrets);
+  config->relay_secrets = g_strsplit ("one,two", ",", -1);
+  g_assert_true (mr_worker_config_check (config, &error));
+  g_assert_cmpstr (mr_worker_config_get_secret (config, 0), ==, "one");
+  g_assert_cmpstr (mr_worker_config_get_secret (config, 1), ==, "two");
 }
 
 static void
@@ -199,7 +224,8 @@ main (int argc, char **argv)
   g_test_add_func ("/contract/K/environment", test_environment);
   g_test_add_func ("/contract/K/backend-headers", test_backend_headers);
   g_test_add_func ("/contract/K/refused-values-name-the-option", test_refused);
-  g_test_add_func ("/contract/K/tls-is-named", test_tls_is_named);
+  g_test_add_func ("/worker-config/tls", test_tls);
+  g_test_add_func ("/worker-config/relay-secrets", test_relay_secrets);
   g_test_add_func ("/contract/B7/secret-is-needed-and-not-shown", test_secret_is_needed_and_not_shown);
   g_test_add_func ("/contract/B7/secrets-leave-the-command-line", test_hide_secrets);
   g_test_add_func ("/contract/K/help-needs-nothing", test_help_needs_nothing);

@@ -136,6 +136,24 @@ check_state (Fixture *fixture, const char *expected)
 }
 
 static void
+check_totals (Fixture *fixture)
+{
+  const char *const totals[] = { "requests", "failed", "cancelled", "events", "prompt_tokens", "completion_tokens" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = call (fixture, "org.modelrelay.Worker1", "GetStatistics", NULL, &error);
+  g_autoptr (GVariant) statistics = NULL;
+
+  g_assert_no_error (error);
+  statistics = g_variant_get_child_value (reply, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (totals); i++) {
+    guint64 value;
+
+    g_assert_true (g_variant_lookup (statistics, totals[i], "t", &value));
+    g_assert_cmpuint (value, ==, 0);
+  }
+}
+
+static void
 wait_told_state (Fixture *fixture, const char *expected)
 {
   gint64 deadline = g_get_monotonic_time () + WAIT_MS * G_TIME_SPAN_MILLISECOND;
@@ -152,6 +170,7 @@ static void
 test_life (Fixture *fixture, gconstpointer data)
 {
   check_state (fixture, "stopped");
+  check_totals (fixture);
   command (fixture, "Reconnect"); /* harmless while stopped, as the others */
   command (fixture, "RefreshModels");
   command (fixture, "Drain");

@@ -5,6 +5,7 @@
 #include "worker-dbus.h"
 
 #include "log.h"
+#include "notify.h"
 #include "program.h"
 
 #include <glib-unix.h>
@@ -15,6 +16,8 @@ enum { EXIT_DRAINED = 0, EXIT_CUT_SHORT = 1, EXIT_BAD_OPTION = 2 };
 typedef struct {
   MrWorker *worker;
   GMainLoop *loop;
+  MrNotify *notify;
+  gboolean ready;
   gboolean draining;
   int status;
 } Daemon;
@@ -31,6 +34,7 @@ on_terminate (gpointer data)
   } else {
     daemon->draining = TRUE;
     mr_worker_drain (daemon->worker);
+    mr_notify_stopping (daemon->notify, 0);
   }
   return G_SOURCE_CONTINUE;
 }
@@ -40,6 +44,28 @@ on_drained (MrWorker *worker, gpointer data)
 {
   Daemon *daemon = data;
   g_main_loop_quit (daemon->loop);
+}
+
+static char *
+dup_status (gpointer data)
+{
+  Daemon *daemon = data;
+
+  return mr_worker_get_status_text (daemon->worker);
+}
+
+/* Ready means that the backend was asked, so that the links are on their way: until then they are stopped. */
+static void
+on_changed (MrWorker *worker, GParamSpec *property, gpointer data)
+{
+  Daemon *daemon = data;
+  MrWorkerRelay relay;
+
+  if (!daemon->ready && mr_worker_get_relay (worker, 0, &relay) && !g_str_equal (relay.state, "stopped")) {
+    daemon->ready = TRUE;
+    mr_notify_ready (daemon->notify);
+  }
+  mr_notify_status_changed (daemon->notify);
 }
 
 static int
@@ -54,7 +80,9 @@ run (MrWorkerConfig *config)
   guint interrupt = g_unix_signal_add (SIGINT, on_terminate, &daemon);
   guint hangup = g_unix_signal_add (SIGHUP, on_terminate, &daemon);
 
+  daemon.notify = mr_notify_new (reactor, dup_status, &daemon);
   g_signal_connect (daemon.worker, "drained", G_CALLBACK (on_drained), &daemon);
+  g_signal_connect (daemon.worker, "notify::status-text", G_CALLBACK (on_changed), &daemon);
   mr_worker_start (daemon.worker);
   mr_worker_dbus_join (dbus, bus);
   g_main_loop_run (loop);
@@ -63,6 +91,7 @@ run (MrWorkerConfig *config)
   g_source_remove (interrupt);
   g_source_remove (hangup);
   mr_worker_dbus_free (dbus);
+  mr_notify_free (daemon.notify);
   g_object_unref (daemon.worker);
   /* Our last words go out, and cancelled operations come back. */
   while (mr_reactor_get_lingering (reactor) > 0 || g_main_context_pending (NULL)) {
@@ -85,14 +114,10 @@ main (int argc, char **argv)
     g_printerr ("modelrelay-worker: %s\n", error->message);
     return EXIT_BAD_OPTION;
   }
-  if (action == MR_OPTIONS_HELP || action == MR_OPTIONS_VERSION) {
-    g_autofree char *text =
-        action == MR_OPTIONS_HELP ? mr_options_help (&mr_worker_program) : mr_options_version (&mr_worker_program);
-    g_print ("%s\n", g_strchomp (text));
-    return EXIT_SUCCESS;
-  }
-  if (action == MR_OPTIONS_CHECK_CONFIG) {
-    g_print ("The configuration is valid.\n");
+  if (action != MR_OPTIONS_RUN) {
+    g_autofree char *text = mr_options_text (&mr_worker_program, action);
+
+    g_print ("%s\n", text);
     return EXIT_SUCCESS;
   }
   mr_program_init ();
