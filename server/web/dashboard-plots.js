@@ -8,7 +8,8 @@ import { formatDuration, formatNumber, language, t } from './i18n.js';
 const HOUR_MS = 3_600_000;
 const HEIGHT = 190;
 const MARGIN = { left: 58, right: 10, top: 10, bottom: 24 };
-const TICKS_MIN = [60, 45, 30, 15, 0];
+// Below this the words under a plot would touch each other, were there one for each quarter.
+const NARROW = 440;
 const MODELS_SHOWN = 4;
 const OTHERS = '(other)';
 const TABLE_STEP_MS = 300_000;
@@ -128,7 +129,7 @@ class Plot {
       const label = svg('text', { x: MARGIN.left - 8, y: y + 4, 'text-anchor': 'end' }, this.kind.format(value));
       marks.push(svg('line', { x1: MARGIN.left, x2: right, y1: y, y2: y }), label);
     }
-    for (const minutes of TICKS_MIN) {
+    for (let minutes = 60; minutes >= 0; minutes -= this.width < NARROW ? 30 : 15) {
       const x = this.x(this.end - minutes * 60_000);
       const anchor = minutes === 0 ? 'end' : 'middle';
       marks.push(svg('text', { x: minutes === 0 ? right : x, y: HEIGHT - 6, 'text-anchor': anchor },
@@ -159,7 +160,7 @@ class Plot {
       this.values = this.series.map(() => h('b', {}));
       const swatch = (kind) => h('span', { class: `swatch ${kind}`, 'aria-hidden': 'true' });
       fill(this.legend, this.series.map(({ name, kind }, i) =>
-        h('li', {}, swatch(kind ?? `s${i}`), `${name}: `, this.values[i])));
+        h('li', {}, swatch(kind ?? `s${i}`), `${name} `, this.values[i])));
     }
     if (!this.pointed) this.showValues(this.points.at(-1));
   }

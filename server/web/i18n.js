@@ -10,19 +10,22 @@ export function t(text, values = {}) {
   return replace(catalogue.get(text)?.[0] || text, values);
 }
 
-/** One text for one, another for several; {n} is the number. */
+// Making one takes longer than using it a hundred times.
+let plurals = null;
+let numbers = null;
+
+/** One text for one, another for several, as the reader's language tells them apart; {n} is the number. */
 export function n(one, several, number, values = {}) {
-  const forms = catalogue.get(one);
-  const text = forms?.[number === 1 ? 0 : 1] || (number === 1 ? one : several);
+  // The French write "0 requête". Not all languages have just these two forms; those that there are here do.
+  plurals ??= new Intl.PluralRules(language, { maximumFractionDigits: 1 });
+  const form = plurals.select(number) === 'one' ? 0 : 1;
+  const text = catalogue.get(one)?.[form] || (number === 1 ? one : several);
   return replace(text, { n: formatNumber(number), ...values });
 }
 
 function replace(text, values) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
-
-// Making one takes longer than using it a hundred times.
-let numbers = null;
 
 /** A number as the reader writes it; at most one decimal. */
 export function formatNumber(number) {
@@ -45,8 +48,8 @@ export function formatTime(text) {
 }
 
 /** Reads the catalogue of the first of the reader's languages that there is one for. Failing that, all stays English. */
-export async function loadTranslations(available = ['de']) {
-  const wanted = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
+export async function loadTranslations(available = ['de', 'es', 'fr']) {
+  const wanted = navigator.languages.map((tag) => tag.split('-')[0].toLowerCase());
   const found = wanted.find((tag) => tag === 'en' || available.includes(tag)) ?? 'en';
   if (found !== 'en') {
     try {
