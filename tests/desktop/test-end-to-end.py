@@ -40,7 +40,7 @@ def test_first_run(desk):
     desk.press(assistant, "Escape")
     wait_for("the assistant can be left", lambda: not desk.find_windows("Set up sharing"))
     desk.act("preferences-page", "general")
-    desk.press(desk.wait_window("Settings"), "alt+l")
+    desk.press(desk.wait_window("Settings"), "alt+o")
     entry = Path(os.environ["XDG_CONFIG_HOME"]) / "autostart/org.modelrelay.Desktop.desktop"
     wait_for("an autostart entry", entry.exists)
     desk.autostart = next(shlex.split(line[5:]) for line in entry.read_text().splitlines() if line.startswith("Exec="))

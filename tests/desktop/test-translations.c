@@ -163,7 +163,7 @@ main (int argc, char **argv)
   gtk_init ();
   for (guint i = 0; i < G_N_ELEMENTS (languages); i++) {
     for (guint j = 0; j < G_N_ELEMENTS (tests); j++) {
-      g_autofree char *path = g_strdup_printf ("/contract/L2/%s/%s", languages[i].code, tests[j].name);
+      g_autofree char *path = g_strdup_printf ("/contract/N5/%s/%s", languages[i].code, tests[j].name);
       g_test_add_data_func (path, &languages[i], tests[j].test);
     }
   }
