@@ -9,4 +9,6 @@ import sys
 manifest = json.load(sys.stdin)
 manifest["runtime"], manifest["sdk"], manifest["runtime-version"] = sys.argv[1:]
 manifest["modules"] = [module for module in manifest["modules"] if module["name"] == "modelrelay"]
+# Debian's SDK has not the program for it; what it reads is checked with the desktop app's other data.
+manifest["appstream-compose"] = False
 json.dump(manifest, sys.stdout)

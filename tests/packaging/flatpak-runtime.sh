@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # A runtime and an SDK for the desktop app, made of Debian's packages, for machines that do not get the GNOME runtime.
-# Debian has the indicator library and libportal, too: the manifest's modules for them are not needed on it. Sourced after
-# stage.sh. What is done with the runtime is in scripts/test-flatpak.
+# Debian has the indicator library and libportal, too: the manifest's modules for them are not needed on it. Sourced
+# after stage.sh, whose $work and $cache it uses. What is done with the runtime is in scripts/test-flatpak.
 
 platform=org.modelrelay.TestPlatform
 sdk=org.modelrelay.TestSdk
@@ -59,7 +59,8 @@ prepare_runtime() {
   export_tree "$work/platform" "$platform"
   export_tree "$work/sdk" "$sdk"
   FLATPAK_SYSTEM_DIR=$new flatpak --system remote-add --no-gpg-verify home-made "$work/repo"
-  FLATPAK_SYSTEM_DIR=$new flatpak --system install -y --noninteractive home-made "$platform//$branch" "$sdk//$branch"
+  FLATPAK_SYSTEM_DIR=$new flatpak --system install -y --noninteractive home-made "$platform//$branch" "$sdk//$branch" \
+    >/dev/null
   mv "$new" "$FLATPAK_SYSTEM_DIR"
   rm -rf "$work/platform" "$work/sdk" "$work/repo"
 }
