@@ -4,6 +4,7 @@
  */
 #include "preferences-rules.h"
 
+#include "autostart.h"
 #include "number-field.h"
 #include "program-list.h"
 #include "schedule-editor.h"
@@ -105,8 +106,15 @@ show_programs (MrRulesPage *self, const Now *now, gint64 *recheck_unix)
 {
   g_auto (GStrv) names = g_settings_get_strv (self->settings, "pause-for-programs");
   MrPauseRules rules = { .programs = (const char *const *) names };
-  g_autofree char *effect =
-      *names != NULL ? describe (&rules, now, recheck_unix) : g_strdup (_ ("For example a game that needs the GPU."));
+  g_autofree char *effect = NULL;
+
+  if (mr_autostart_is_portal ()) {
+    effect = g_strdup (_ ("Inside the Flatpak sandbox other programs cannot be seen: this rule does nothing there."));
+  } else if (*names != NULL) {
+    effect = describe (&rules, now, recheck_unix);
+  } else {
+    effect = g_strdup (_ ("For example a game that needs the GPU."));
+  }
   mr_program_list_set_effect (self->programs, effect);
 }
 
