@@ -23,6 +23,7 @@ struct _MrSharing {
   MrSecrets *secrets;  /* Owned */
 
   gboolean wanted;
+  gboolean at_work;    /* what apply() decided last */
   MrSetup *setup;      /* Owned */
   MrCrew *crew;        /* Owned */
   GHashTable *watches; /* Owned: MrRelayWatch by URL */
@@ -123,10 +124,24 @@ tell_relay_events (MrSharing *self)
   }
 }
 
+/* Not by us: over D-Bus. It is to last, as the owner's own word does. */
+static gboolean
+was_drained_from_outside (MrSharing *self)
+{
+  MrWorker *worker = mr_crew_get_present (self->crew);
+  MrWorkerState state = worker != NULL ? mr_worker_get_state (worker) : MR_WORKER_CONNECTING;
+
+  return self->at_work && (state == MR_WORKER_DRAINING || state == MR_WORKER_STOPPED);
+}
+
 static void
 on_workers_changed (gpointer data)
 {
   g_autoptr (MrSharing) self = g_object_ref (data);
+
+  if (was_drained_from_outside (self)) {
+    mr_sharing_pause (self, MR_PAUSED_UNTIL_RESUMED);
+  }
 
   if (mr_crew_get_running (self->crew) > 0) {
     mr_tally_wake (self->tally);
@@ -204,7 +219,9 @@ apply (MrSharing *self)
   MrWorker *worker = mr_crew_get_present (self->crew);
 
   mr_pause_watch_decide (self->pause, self->wanted);
-  if (self->wanted && mr_setup_is_complete (self->setup) && mr_sharing_get_pause (self)->reason == MR_PAUSE_NONE) {
+  self->at_work =
+      self->wanted && mr_setup_is_complete (self->setup) && mr_sharing_get_pause (self)->reason == MR_PAUSE_NONE;
+  if (self->at_work) {
     start_working (self);
   } else if (worker != NULL) {
     mr_worker_drain (worker);

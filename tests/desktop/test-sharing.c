@@ -194,6 +194,26 @@ test_pause_and_resume (void)
   g_assert_cmpuint (stage->events[MR_SHARING_EVENT_RESTORED], ==, 0);
 }
 
+/* As Worker1's Drain does. */
+static void
+test_drained_from_outside (void)
+{
+  g_autoptr (Stage) stage = stage_new_connected ();
+  g_autoptr (MrtStream) client = stage_post (stage, STAGE_BODY);
+  g_autoptr (MrtBackendRequest) request = stage_accept (stage);
+
+  mr_worker_drain (mr_sharing_get_worker (stage->sharing));
+  stage_wait_until (stage, stage_count_models (stage) == 0);
+  check_words (stage, "Finishing 1 request", "Paused until you resume");
+  check_ok (client, request);
+  stage_wait_state (stage, PAUSED);
+  mr_sharing_resume (stage->sharing);
+  stage_wait_state (stage, CONNECTED);
+  mr_worker_drain (mr_sharing_get_worker (stage->sharing));
+  stage_wait_state (stage, PAUSED);
+  stage_wait_until (stage, stage_count_workers (stage) == 0);
+}
+
 static void
 test_pause_ends_by_itself (void)
 {
@@ -455,6 +475,7 @@ main (int argc, char **argv)
   g_test_add_func ("/desktop/sharing/sentences", test_sentences);
   g_test_add_func ("/desktop/sharing/request", test_request);
   g_test_add_func ("/desktop/sharing/pause-and-resume", test_pause_and_resume);
+  g_test_add_func ("/contract/M1/drained-from-outside", test_drained_from_outside);
   g_test_add_func ("/desktop/sharing/pause-ends-by-itself", test_pause_ends_by_itself);
   g_test_add_func ("/desktop/sharing/rules", test_rules);
   g_test_add_func ("/desktop/sharing/hand-back", test_hand_back);
