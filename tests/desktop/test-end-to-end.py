@@ -63,6 +63,26 @@ def test_stream(desk):
     desk.wait_state("connected")
 
 
+def read_children(pid):
+    """Their names, which the kernel cuts to 15 characters."""
+    names = []
+    for path in Path("/proc").glob("[0-9]*/status"):
+        try:
+            status = dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        if int(status["PPid"]) == pid:
+            names.append(status["Name"])
+    return names
+
+
+def test_own_worker(desk):
+    """/contract/L7/worker-library"""
+    wait_for("no child but the tray's helper",
+             lambda: read_children(desk.app.process.pid) == ["modelrelay-indicator"[:15]])
+    wait_for("it serves its models itself", lambda: sorted(read_models(desk.relay_port)) == MODELS)
+
+
 def test_ctl(desk):
     """/contract/M2/desktop-app"""
     said = subprocess.run([desk.programs["ctl"], "--dbus", "session", "--json", "status"], capture_output=True,
@@ -155,6 +175,6 @@ def test_login(desk):
 
 
 if __name__ == "__main__":
-    run_tests([test_session, test_first_run, test_connect, test_stream, test_ctl, test_pause, test_hide_model,
+    run_tests([test_session, test_first_run, test_connect, test_stream, test_own_worker, test_ctl, test_pause, test_hide_model,
                test_hand_back, test_relay_lost, test_budget, test_quit, test_login],
               dict(zip(("app", "relay", "backend", "ctl"), sys.argv[1:], strict=True)))
