@@ -65,11 +65,12 @@ tell_of_new (MrCertificate *self, MrTlsIdentity *identity)
 
 /* --- reading --- */
 
+/* The time of the change and not of the contents: a key may have become readable. */
 static gboolean
 is_same_file (const struct stat *a, const struct stat *b)
 {
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-         a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+         a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* TRUE when one of the files is another than it was. */
